@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * django.contrib.auth on sessions: who is logged in, login, logout.
+ *
+ * Users come from an interface that the store fills (users_db.c: Django's tables).
+ */
+#ifndef DJS_AUTH_H
+#define DJS_AUTH_H
+
+#include "session.h"
+
+#define DJS_SALT_SESSION_AUTH_HASH "django.contrib.auth.models.AbstractBaseUser.get_session_auth_hash"
+#define DJS_MODEL_BACKEND "django.contrib.auth.backends.ModelBackend"
+
+/** A row of the user table. Texts in the pool of the ctx that asked. */
+typedef struct djs_user_t {
+    const char *id;       /* primary key as text */
+    const char *username; /* USERNAME_FIELD */
+    const char *email;    /* "" when the model has none */
+    const char *name;     /* get_full_name(): first and last name */
+    const char *password; /* encoded column; secret */
+    int is_active;        /* 1 when the model has no such column */
+    int is_staff;
+    int is_superuser;
+    apr_time_t last_login; /* 0: never */
+} djs_user_t;
+
+typedef struct djs_users_t djs_users_t;
+
+typedef struct djs_users_ops_t {
+    /** By primary key, as text. APR_NOTFOUND (also for text that is no such key); DJS_ESTORE. */
+    apr_status_t (*find_by_id)(djs_users_t *users, djs_ctx_t *ctx, const char *id,
+                               djs_user_t **user);
+    /** By login name, exactly. APR_NOTFOUND; DJS_ESTORE. */
+    apr_status_t (*find_by_name)(djs_users_t *users, djs_ctx_t *ctx, const char *username,
+                                 djs_user_t **user);
+    /** UPDATE of last_login to ctx->now, that column only. DJS_ESTORE. */
+    apr_status_t (*set_last_login)(djs_users_t *users, djs_ctx_t *ctx, const char *id);
+    /** As djs_engine_ops_t.check. */
+    apr_status_t (*check)(djs_users_t *users, djs_ctx_t *ctx,
+                          void (*say)(void *baton, int ok, const char *what), void *baton);
+} djs_users_ops_t;
+
+struct djs_users_t {
+    const djs_users_ops_t *ops;
+    void *data;
+};
+
+/**
+ * get_user(): who is logged in by this session.
+ *
+ * Loads the session (accessed) and at most one user row. In Django's order: id and backend there;
+ * backend among DjangoAuthBackends; row there; active; `_auth_user_hash` right, in constant time,
+ * with the secret key or a fallback. A wrong hash flushes the session. A hash by a fallback key
+ * cycles the key and writes the hash anew, as Django 4.1.8 and later.
+ *
+ * @return APR_SUCCESS   @a user is who it is, or NULL with @a reason saying why nobody
+ *         DJS_ESTORE    session or user could not be read; nothing may be concluded
+ */
+apr_status_t djs_auth_user(djs_ctx_t *ctx, const djs_site_t *site, djs_session_t *session,
+                           djs_user_t **user, djs_reason_t *reason) DJS_MUST_CHECK;
+
+/**
+ * login(): 10.4 of the formats. Who logs in was authenticated by the caller. Sets the three keys,
+ * cycles or flushes as Django does. Does not write last_login: that is djs_users_ops_t's, after the
+ * session was saved.
+ */
+apr_status_t djs_auth_login(djs_ctx_t *ctx, const djs_site_t *site, djs_session_t *session,
+                            const djs_user_t *user) DJS_MUST_CHECK;
+
+/** logout(): flush. */
+void djs_auth_logout(djs_ctx_t *ctx, djs_session_t *session);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Values as JSON, exactly as Python's json module writes and reads it.
+ *
+ * Written: ASCII, no spaces, every character outside U+0020..U+007E as \uXXXX in lower case, astral
+ * ones as surrogate pairs, "/" as it is, floats by Python's repr, NaN and Infinity by name.
+ * Read: Python's grammar (NaN, Infinity, -Infinity; no control characters in strings; the last of
+ * equal names wins at the first one's place), over bytes taken as latin-1 (Django's signing) or as
+ * UTF-8 (everything that people and applications send).
+ */
+#ifndef DJS_JSON_H
+#define DJS_JSON_H
+
+#include "value.h"
+
+/** Nesting that is read; Python's own limit is a little below 1,000. */
+#define DJS_JSON_DEPTH_MAX 900
+/** Longest text that is read, bytes. */
+#define DJS_JSON_TEXT_MAX (16 * 1024 * 1024)
+
+typedef enum djs_json_charset_t { DJS_JSON_LATIN1, DJS_JSON_UTF8 } djs_json_charset_t;
+
+/**
+ * Read one JSON document, surrounded by nothing but white space.
+ *
+ * The whole text is checked now; nodes below the top level are made when asked for. @a text must
+ * live as long as ctx->pool. Floats, strings and numbers read as Python reads them.
+ *
+ * @return APR_SUCCESS
+ *         DJS_EFORMAT  not JSON as Python reads it; the problem tells the offset, not the content
+ *         DJS_ELIMIT   too long, too deep, or an integer of more than DJS_INT_DIGITS_MAX digits
+ */
+apr_status_t djs_json_loads(djs_ctx_t *ctx, djs_json_charset_t charset, djs_bytes_t text,
+                            djs_value_t **value) DJS_MUST_CHECK;
+
+/**
+ * Read the first of several documents, as json.JSONDecoder.raw_decode after white space. @a used
+ * is where it ended. Same outcomes.
+ */
+apr_status_t djs_json_loads_prefix(djs_ctx_t *ctx, djs_json_charset_t charset, djs_bytes_t text,
+                                   djs_value_t **value, apr_size_t *used) DJS_MUST_CHECK;
+
+typedef enum djs_json_spacing_t {
+    DJS_JSON_COMPACT, /* separators "," and ":" */
+    DJS_JSON_SPACED   /* separators ", " and ": ", json.dumps' default */
+} djs_json_spacing_t;
+
+/** Write; in ctx->pool, NUL-terminated. Text that is already as Python writes it is copied. */
+djs_bytes_t djs_json_dumps(djs_ctx_t *ctx, djs_json_spacing_t spacing, const djs_value_t *value);
+
+/** repr(float) of Python: shortest digits that read back equal. @a out holds 32 bytes. */
+int djs_json_float_repr(double number, char *out);
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * django.contrib.sessions.backends.base.SessionBase.
+ *
+ * A session is an ordered dictionary with a key and two flags: accessed (somebody looked at the
+ * data) and modified (it must be saved). It is loaded from its engine at the first use. The names,
+ * and when each sets which flag, are Django's.
+ *
+ * One thing is stricter than Django: a record that cannot be read (status INVALID) is never
+ * overwritten or deleted by a save; whoever changes such a session gets a new one under a new key.
+ *
+ * Saving is a compare-and-swap against what was loaded. On DJS_ECONFLICT the host calls
+ * djs_session_reload() and applies its changes again. A session that was deleted meanwhile is not
+ * resurrected: DJS_EINTERRUPTED, Django's SessionInterrupted.
+ *
+ * A session belongs to one request and one thread, and lives in the pool of the ctx it was made with.
+ */
+#ifndef DJS_SESSION_H
+#define DJS_SESSION_H
+
+#include "../djs_engine.h"
+#include "moment.h"
+#include "secret.h"
+#include "settings.h"
+#include "value.h"
+#include "wire.h"
+
+struct djs_users_t; /* auth.h */
+
+/**
+ * A Django site as one configuration section sees it: settings and what was opened from them.
+ * Made at start (stores.h), immutable, shared by all threads.
+ */
+typedef struct djs_site_t {
+    const djs_settings_t *settings;
+    const djs_keyring_t *keys;
+    const djs_wire_t *wire;
+    djs_engine_t *engine;
+    struct djs_users_t *users; /* NULL: no user table is looked at */
+    const djs_zone_t *zone;    /* NULL: USE_TZ; else the zone of naive times */
+} djs_site_t;
+
+/** Fewer characters are no key. */
+#define DJS_SESSION_KEY_MIN 8
+/** A key of ours. */
+#define DJS_SESSION_KEY_LEN 32
+
+/** DJANGO_SESSION_STATUS. */
+typedef enum djs_session_status_t {
+    DJS_SESSION_UNREAD = 0, /* nobody has looked */
+    DJS_SESSION_ACTIVE,
+    DJS_SESSION_NEW,
+    DJS_SESSION_EXPIRED,
+    DJS_SESSION_INVALID,
+    DJS_SESSION_ERROR
+} djs_session_status_t;
+
+/** DJANGO_SESSION_REASON; the texts are in djs_reason_name(). */
+typedef enum djs_reason_t {
+    DJS_REASON_NONE = 0,
+    DJS_REASON_NO_COOKIE,
+    DJS_REASON_BAD_KEY,       /* under 8 characters, or not a key at all */
+    DJS_REASON_UNKNOWN_KEY,   /* no live record; db and caches do not tell expired from never */
+    DJS_REASON_EXPIRED,
+    DJS_REASON_MAX_LIFETIME,
+    DJS_REASON_BAD_SIGNATURE,
+    DJS_REASON_UNREADABLE,
+    DJS_REASON_STORE_ERROR,
+    DJS_REASON_NO_LOGIN,
+    DJS_REASON_USER_UNKNOWN,
+    DJS_REASON_USER_INACTIVE,
+    DJS_REASON_PASSWORD_CHANGED,
+    DJS_REASON_BACKEND_REFUSED,
+    DJS_REASON_NOT_RECENT,
+    DJS_REASON_NO_PERMISSION
+} djs_reason_t;
+
+const char *djs_session_status_name(djs_session_status_t status);
+/** "" for DJS_REASON_NONE. */
+const char *djs_reason_name(djs_reason_t reason);
+
+typedef struct djs_session_t djs_session_t;
+
+/**
+ * A session that nobody has looked at. Nothing is read yet.
+ *
+ * @param keys   candidate keys, the one to try first at index 0 (of several cookies of our name:
+ *               the last); copied. Django's key is index 0; a key under 8 characters counts as none
+ * @param count  0: the request brought none
+ */
+djs_session_t *djs_session_make(djs_ctx_t *ctx, const djs_site_t *site, const char *const *keys,
+                                int count);
+
+/** session_key: the current key, or NULL. Secret. */
+const char *djs_session_key(const djs_session_t *session);
+int djs_session_accessed(const djs_session_t *session);
+int djs_session_modified(const djs_session_t *session);
+/** request.session.modified = True: something deep inside a value was changed. */
+void djs_session_set_modified(djs_session_t *session);
+/** No key and no data. Loads nothing: a key that was not looked up yet counts as "not empty". */
+int djs_session_is_empty(const djs_session_t *session);
+
+/** Where it stands; loads nothing. */
+djs_session_status_t djs_session_status(const djs_session_t *session);
+djs_reason_t djs_session_reason(const djs_session_t *session);
+
+/**
+ * Load if not loaded, without setting accessed. Of several candidate keys the first that has a live
+ * readable record is taken; else the first candidate decides the status.
+ * APR_SUCCESS: loaded, or there is none (status NEW, EXPIRED, INVALID; the data is {}).
+ * DJS_ESTORE: status ERROR; nothing may be concluded from the data, which is {}. Tried once only.
+ */
+apr_status_t djs_session_load(djs_ctx_t *ctx, djs_session_t *session) DJS_MUST_CHECK;
+
+/**
+ * The dictionary, loaded if need be; sets accessed. Read-only for the caller; changes go through
+ * the functions below. Never NULL: {} when there is none or after a failed load.
+ */
+djs_value_t *djs_session_data(djs_ctx_t *ctx, djs_session_t *session);
+
+/* Dict operations. All load, all set accessed; who sets modified is Django's rule, noted here. */
+djs_value_t *djs_session_get(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key);
+int djs_session_has_key(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key);
+/** modified: always. */
+void djs_session_set(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key, djs_value_t *value);
+/** modified: if it was there. APR_NOTFOUND: KeyError. */
+apr_status_t djs_session_delete_key(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key);
+/** modified: if it was there. NULL: it was not. */
+djs_value_t *djs_session_pop(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key);
+/** modified: if absent. Gives what is there now. */
+djs_value_t *djs_session_setdefault(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key,
+                                    djs_value_t *value);
+/** modified: always, even for {}. */
+void djs_session_update(djs_ctx_t *ctx, djs_session_t *session, const djs_value_t *dict);
+
+/** Empty the data, keep the key; loads nothing; accessed and modified. */
+void djs_session_clear(djs_ctx_t *ctx, djs_session_t *session);
+
+/* Test cookie. */
+void djs_session_set_test_cookie(djs_ctx_t *ctx, djs_session_t *session);
+int djs_session_test_cookie_worked(djs_ctx_t *ctx, djs_session_t *session);
+/** APR_NOTFOUND: KeyError. */
+apr_status_t djs_session_delete_test_cookie(djs_ctx_t *ctx, djs_session_t *session);
+
+/* Expiry. Django's set_expiry() in its forms. */
+void djs_session_set_expiry_seconds(djs_ctx_t *ctx, djs_session_t *session, apr_int64_t seconds);
+/** set_expiry(None): the policy of the settings again. modified: only if there was one. */
+void djs_session_set_expiry_none(djs_ctx_t *ctx, djs_session_t *session);
+/** set_expiry(datetime): stored as isoformat() text, its offset kept. */
+void djs_session_set_expiry_moment(djs_ctx_t *ctx, djs_session_t *session, djs_moment_t moment);
+/** set_expiry(timedelta): now + span, stored as a date. */
+void djs_session_set_expiry_span(djs_ctx_t *ctx, djs_session_t *session, apr_interval_time_t span);
+
+/**
+ * A session's end. In Django's three answers:
+ *   age              get_expiry_age(): microseconds of a number, or floor to seconds of date - now
+ *   date             get_expiry_date() as an instant (ctx->now + its distance from Django's now)
+ *   browser_close    get_expire_at_browser_close()
+ */
+typedef struct djs_expiry_t {
+    apr_interval_time_t age;
+    apr_time_t date;
+    int browser_close;
+} djs_expiry_t;
+
+/**
+ * Work out the three answers. Loads, sets accessed.
+ * DJS_EFORMAT: `_session_expiry` is nothing that Django could use (it would answer 500);
+ * @a expiry then holds the settings' policy.
+ */
+apr_status_t djs_session_expiry(djs_ctx_t *ctx, djs_session_t *session, djs_expiry_t *expiry)
+    DJS_MUST_CHECK;
+
+/**
+ * get_expiry_age() of a given `_session_expiry` and settings, without a session. The work behind
+ * the function above. @a stored NULL: absent.
+ */
+apr_status_t djs_expiry_of(djs_ctx_t *ctx, const djs_settings_t *settings, const djs_zone_t *zone,
+                           const djs_value_t *stored, djs_expiry_t *expiry) DJS_MUST_CHECK;
+
+/**
+ * save(): store under the current key; with no key, create().
+ * APR_SUCCESS         stored; not modified any more; djs_session_key() is its key
+ * DJS_ECONFLICT       it was changed since it was loaded: reload, apply again, save again
+ * DJS_EINTERRUPTED    its record is gone (Django's UpdateError)
+ * DJS_ESTORE, DJS_EFORMAT (expiry), DJS_ELIMIT
+ * A session of status INVALID is stored under a new key; its old record stays.
+ */
+apr_status_t djs_session_save(djs_ctx_t *ctx, djs_session_t *session) DJS_MUST_CHECK;
+
+/** save(must_create=True). APR_EEXIST: CreateError; else as save(). */
+apr_status_t djs_session_save_new(djs_ctx_t *ctx, djs_session_t *session) DJS_MUST_CHECK;
+
+/** create(): a new key, a record at once with the loaded data or {}. */
+apr_status_t djs_session_create(djs_ctx_t *ctx, djs_session_t *session) DJS_MUST_CHECK;
+
+/** Forget the data and flags and read the record again, under the current key. */
+apr_status_t djs_session_reload(djs_ctx_t *ctx, djs_session_t *session) DJS_MUST_CHECK;
+
+/**
+ * flush(): clear, delete the record, no key. The record goes when the host saves
+ * (djs_middleware_finish) or, outside a request, with djs_session_settle(): an answer that fails
+ * half-way deletes nothing.
+ */
+void djs_session_flush(djs_ctx_t *ctx, djs_session_t *session);
+
+/**
+ * cycle_key(): keep the data under a new key. As flush(), the engine is asked when the session is
+ * saved; then the old record is removed.
+ */
+void djs_session_cycle_key(djs_ctx_t *ctx, djs_session_t *session);
+
+/**
+ * Do what is owed to the engine: for a flushed session remove the record, for a cycled one create
+ * the new and remove the old. Nothing owed: APR_SUCCESS. djs_session_save() calls it.
+ */
+apr_status_t djs_session_settle(djs_ctx_t *ctx, djs_session_t *session) DJS_MUST_CHECK;
+
+#endif

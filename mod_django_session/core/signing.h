@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * django.core.signing: signed and timed strings.
+ *
+ *     text      = payload ":" timestamp ":" signature
+ *     payload   = ["."] base64url(bytes)        no padding; "." says that the bytes are zlib
+ *     timestamp = base62(Unix seconds)          digits 0-9 A-Z a-z
+ *     signature = base64url(HMAC-H(k, payload ":" timestamp))
+ *     k         = H(salt "signer" secret)
+ *
+ * H is SHA-256 from Django 3.1 on and SHA-1 before.
+ *
+ * A signer is a keyring under one salt, with everything that depends only on them worked out once.
+ * It is made at start or at first need, is immutable, and serves any number of threads.
+ */
+#ifndef DJS_SIGNING_H
+#define DJS_SIGNING_H
+
+#include "djs.h"
+#include "secret.h"
+
+/** Longest signed text that is looked at. */
+#define DJS_SIGNED_TEXT_MAX (16 * 1024 * 1024)
+
+/** Any age is accepted. */
+#define DJS_NO_MAX_AGE ((apr_interval_time_t)-1)
+
+/** Which hashes are accepted when reading; writing always uses SHA-256. */
+typedef enum djs_signing_hash_t {
+    DJS_SIGNING_SHA256,        /* Django 4.0 and later */
+    DJS_SIGNING_SHA256_OR_SHA1 /* Django 3.1 and 3.2, which read what 3.0 wrote */
+} djs_signing_hash_t;
+
+typedef struct djs_signer_t djs_signer_t;
+
+/** @a keys must live as long as @a pool; @a salt as in Django, without the "signer" it adds. */
+djs_signer_t *djs_signer_make(apr_pool_t *pool, const djs_keyring_t *keys, const char *salt,
+                              djs_signing_hash_t reads);
+
+/**
+ * Read a string that Django's signing.dumps() wrote, and give back the bytes that were signed.
+ *
+ * The signature is verified, in constant time and with every key, before anything else of the
+ * text is looked at; only then is the age checked and the payload decoded.
+ *
+ * @param max_age  oldest accepted age in microseconds, inclusive; DJS_NO_MAX_AGE for any
+ * @param text     as stored; may be hostile; at most DJS_SIGNED_TEXT_MAX bytes
+ * @param data     on success the bytes, in ctx->pool; untouched on failure
+ * @return APR_SUCCESS
+ *         DJS_EBADSIG   no key made this signature, or the text has not this shape
+ *         DJS_EEXPIRED  genuine, but older than max_age
+ *         DJS_EFORMAT   genuine, but not base64url, not zlib or no time: its writer is at fault
+ *         DJS_ELIMIT    text or unpacked data over the limits
+ */
+apr_status_t djs_signing_loads(djs_ctx_t *ctx, const djs_signer_t *signer,
+                               apr_interval_time_t max_age, djs_bytes_t text, djs_bytes_t *data)
+    DJS_MUST_CHECK;
+
+/**
+ * The same, and also which key verified it (0: the secret key) and when it was signed. Either may
+ * be NULL.
+ */
+apr_status_t djs_signing_inspect(djs_ctx_t *ctx, const djs_signer_t *signer,
+                                 apr_interval_time_t max_age, djs_bytes_t text, djs_bytes_t *data,
+                                 int *key_index, apr_time_t *signed_at) DJS_MUST_CHECK;
+
+/**
+ * Write as signing.dumps(): stamped with ctx->now, signed with the secret key. With @a compress the
+ * payload is zlib when that is shorter by at least two bytes, as Django decides it.
+ */
+apr_status_t djs_signing_dumps(djs_ctx_t *ctx, const djs_signer_t *signer, int compress,
+                               djs_bytes_t data, djs_bytes_t *text) DJS_MUST_CHECK;
+
+/** Which hash salted_hmac() uses. */
+typedef enum djs_hmac_t { DJS_HMAC_SHA1, DJS_HMAC_SHA256 } djs_hmac_t;
+
+/**
+ * Django's salted_hmac(salt, value, secret).digest(): HMAC-H(H(salt secret), value).
+ * @a mac holds 32 bytes; gives the length (20 or 32).
+ */
+int djs_signing_salted_hmac(djs_hmac_t hash, const char *salt, djs_bytes_t secret,
+                            djs_bytes_t value, unsigned char *mac);
+
+#endif
