@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The layers, one library each. What a layer may include is its include path: core's has no
+# directory of httpd's or of another layer in it.
+
+djs_dir = $(srcdir)/mod_django_session
+
+core_includes = -I$(djs_dir) -I$(djs_dir)/core
+core_cppflags = $(core_includes) $(APR_CPPFLAGS) $(OPENSSL_CFLAGS) $(ZLIB_CFLAGS) \
+	$(JANSSON_CFLAGS) $(DJS_CPPFLAGS)
+store_cppflags = -I$(djs_dir)/store $(core_cppflags)
+httpd_cppflags = -I$(djs_dir)/httpd $(store_cppflags) $(HTTPD_CPPFLAGS)
+
+core_libs = $(OPENSSL_LIBS) $(ZLIB_LIBS) $(JANSSON_LIBS)
+
+noinst_LTLIBRARIES += libdjscore.la libdjsstore.la
+
+# ---- core: decisions -------------------------------------------------------------------------
+
+libdjscore_la_CPPFLAGS = $(core_cppflags)
+libdjscore_la_CFLAGS = $(DJS_CFLAGS) -fvisibility=hidden
+libdjscore_la_LIBADD = $(core_libs)
+libdjscore_la_SOURCES = \
+	mod_django_session/core/auth.c \
+	mod_django_session/core/auth.h \
+	mod_django_session/core/cookie.c \
+	mod_django_session/core/cookie.h \
+	mod_django_session/core/djs.c \
+	mod_django_session/core/djs.h \
+	mod_django_session/core/encode.c \
+	mod_django_session/core/encode.h \
+	mod_django_session/core/export.c \
+	mod_django_session/core/export.h \
+	mod_django_session/core/json.c \
+	mod_django_session/core/json.h \
+	mod_django_session/core/middleware.c \
+	mod_django_session/core/middleware.h \
+	mod_django_session/core/moment.c \
+	mod_django_session/core/moment.h \
+	mod_django_session/core/password.c \
+	mod_django_session/core/password.h \
+	mod_django_session/core/secret.c \
+	mod_django_session/core/secret.h \
+	mod_django_session/core/session.c \
+	mod_django_session/core/session.h \
+	mod_django_session/core/settings.c \
+	mod_django_session/core/settings.def \
+	mod_django_session/core/settings.h \
+	mod_django_session/core/signing.c \
+	mod_django_session/core/signing.h \
+	mod_django_session/core/update.c \
+	mod_django_session/core/update.h \
+	mod_django_session/core/url.c \
+	mod_django_session/core/url.h \
+	mod_django_session/core/value.c \
+	mod_django_session/core/value.h \
+	mod_django_session/core/wire.c \
+	mod_django_session/core/wire.h
+
+# ---- store: what reaches outside -------------------------------------------------------------
+
+libdjsstore_la_CPPFLAGS = $(store_cppflags)
+libdjsstore_la_CFLAGS = $(DJS_CFLAGS) -fvisibility=hidden
+libdjsstore_la_SOURCES = \
+	mod_django_session/store/database.c \
+	mod_django_session/store/database.h \
+	mod_django_session/store/engine_db.c \
+	mod_django_session/store/keys.c \
+	mod_django_session/store/keys.h \
+	mod_django_session/store/stores.c \
+	mod_django_session/store/stores.h \
+	mod_django_session/store/users_db.c \
+	mod_django_session/store/zone.c \
+	mod_django_session/store/zone.h
+
+httpdinclude_HEADERS += \
+	mod_django_session/djs_engine.h
+

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Unit tests, one program for each t/unit/test_*.c and one line here for each program (a check
+# compares); and the drift checks of t/checks. All of them speak TAP, so "make check" counts cases.
+
+UNIT_TESTS = \
+	t/unit/test_support
+
+# A program's source is its name and .c; these are for all of them.
+AM_CPPFLAGS = -I$(srcdir)/t/unit $(store_cppflags) $(CMOCKA_CFLAGS)
+AM_CFLAGS = $(DJS_CFLAGS)
+AM_LDFLAGS = $(DJS_LDFLAGS)
+LDADD = t/unit/libdjstest.la libdjsstore.la libdjscore.la $(CMOCKA_LIBS) $(APR_LIBS)
+
+if HAVE_CMOCKA
+check_LTLIBRARIES += t/unit/libdjstest.la
+check_PROGRAMS += $(UNIT_TESTS)
+endif
+t_unit_libdjstest_la_SOURCES = \
+	t/unit/support.c \
+	t/unit/support.h
+
+TESTS = $(check_PROGRAMS)
+
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+AM_TESTS_ENVIRONMENT = \
+	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
+	DJS_SRC='$(abs_top_srcdir)'; export DJS_SRC; \
+	DJS_BUILD='$(abs_top_builddir)'; export DJS_BUILD; \
+	DJS_VECTORS='$(abs_top_srcdir)/t/vectors'; export DJS_VECTORS;
+
+check-local:
+if !HAVE_CMOCKA
+	@echo 'make check: cmocka not found: install libcmocka-dev (Debian), then run configure' >&2
+	@exit 1
+endif
+
+# The unit tests once more, under memcheck. Suppressions, if ever, get a file with their reasons.
+VALGRIND_FLAGS = --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
+.PHONY: check-valgrind
+check-valgrind:
+	@test -n '$(VALGRIND)' || \
+	    { echo 'make check-valgrind: valgrind not found: install valgrind' >&2; exit 1; }
+	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)' \
+	    LOG_COMPILER='$(VALGRIND)' AM_LOG_FLAGS='$(VALGRIND_FLAGS)'
+
+
