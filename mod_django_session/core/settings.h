@@ -16,6 +16,9 @@
 
 #include "djs.h"
 
+/** Longest duration: 100 years. An end of life stays within the years that Python can write. */
+#define DJS_DURATION_MAX (apr_time_from_sec(APR_INT64_C(36500) * 86400))
+
 /** One selected value of DjangoSessionEnv or DjangoSessionHeader. */
 typedef struct djs_export_rule_t {
     const char *selector;
@@ -26,7 +29,7 @@ typedef struct djs_export_rule_t {
 typedef struct djs_export_conf_t {
     int on;    /* status and user facts, and, with whole, the session as JSON */
     int whole; /* On was said: the whole session */
-    apr_array_header_t *rules; /* of djs_export_rule_t */
+    apr_array_header_t *rules; /* of djs_export_rule_t; never NULL */
 } djs_export_conf_t;
 
 /* CHOICE values, in the order of the words in their rows. */
@@ -51,7 +54,8 @@ typedef enum {
 } djs_remote_user_t;
 
 typedef enum djs_setting_id_t {
-#define SETTING(ID, member, type, directive, kind, def, context, values, about) DJS_SETTING_##ID,
+#define SETTING(ID, member, type, directive, option, kind, def, context, values, about) \
+    DJS_SETTING_##ID,
 #include "settings.def"
 #undef SETTING
     DJS_SETTING_COUNT
@@ -59,7 +63,7 @@ typedef enum djs_setting_id_t {
 
 /** The settings of one section, or the complete ones of a request. */
 typedef struct djs_settings_t {
-#define SETTING(ID, member, type, directive, kind, def, context, values, about) type member;
+#define SETTING(ID, member, type, directive, option, kind, def, context, values, about) type member;
 #include "settings.def"
 #undef SETTING
     unsigned char is_set[DJS_SETTING_COUNT];
@@ -68,6 +72,7 @@ typedef struct djs_settings_t {
 typedef enum djs_setting_kind_t {
     DJS_KIND_FLAG,
     DJS_KIND_DURATION,
+    DJS_KIND_TIMEOUT,
     DJS_KIND_CHOICE,
     DJS_KIND_TOKEN,
     DJS_KIND_COOKIE_NAME,
@@ -80,7 +85,8 @@ typedef enum djs_setting_kind_t {
     DJS_KIND_SECRET,
     DJS_KIND_SECRETS,
     DJS_KIND_NAMES,
-    DJS_KIND_EXPORT
+    DJS_KIND_EXPORT,
+    DJS_KIND_COUNT
 } djs_setting_kind_t;
 
 /** A row, for hosts that make directives, options and tables of them. */
@@ -127,11 +133,17 @@ djs_settings_t *djs_settings_complete(apr_pool_t *pool, const djs_settings_t *se
  */
 apr_status_t djs_settings_check(djs_ctx_t *ctx, const djs_settings_t *settings) DJS_MUST_CHECK;
 
-/** A row's value as it would stand in the configuration; secrets masked. In @a pool. */
+/**
+ * A row's value as it would stand in the configuration; secrets masked. In @a pool. NULL: it has
+ * none, which cannot be written.
+ */
 const char *djs_settings_text(apr_pool_t *pool, const djs_settings_t *settings,
                               const djs_setting_row_t *row);
 
-/** "30s" "15min" "15m" "12h" "14d" "2w" "250ms" or bare seconds; DJS_EINVAL otherwise. */
+/**
+ * "30s" "15min" "15m" "12h" "14d" "2w" "250ms" or bare seconds, at most DJS_DURATION_MAX.
+ * DJS_EINVAL for anything else: signs, spaces, fractions, no number, no such unit.
+ */
 apr_status_t djs_duration_parse(djs_ctx_t *ctx, const char *text, apr_interval_time_t *duration)
     DJS_MUST_CHECK;
 
