@@ -18,7 +18,7 @@
 #include <apr_pools.h>
 #include <apr_time.h>
 
-#include "core/djs.h"
+#include "djs.h"
 
 /** What is stored under a key. */
 typedef struct djs_record_t {

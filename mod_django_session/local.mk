@@ -26,7 +26,6 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/cookie.c \
 	mod_django_session/core/cookie.h \
 	mod_django_session/core/djs.c \
-	mod_django_session/core/djs.h \
 	mod_django_session/core/encode.c \
 	mod_django_session/core/encode.h \
 	mod_django_session/core/export.c \
@@ -73,6 +72,8 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/zone.c \
 	mod_django_session/store/zone.h
 
+# What another module needs to bring an engine; each compiles alone, beside httpd's.
 httpdinclude_HEADERS += \
+	mod_django_session/core/djs.h \
 	mod_django_session/djs_engine.h
 
