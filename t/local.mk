@@ -45,3 +45,4 @@ check-valgrind:
 	    LOG_COMPILER='$(VALGRIND)' AM_LOG_FLAGS='$(VALGRIND_FLAGS)'
 
 
+EXTRA_DIST += t/checks
