@@ -1,2 +1,506 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Base64, base62, hex, percent, UTF-8 and zlib.
+ */
 #include "encode.h"
+
+#include <limits.h>
+#include <string.h>
+#include <zlib.h>
+
+/* ---- Base64 ---------------------------------------------------------------------------------- */
+
+/*
+ * Which six bits a character stands for. Python skips what is no digit, and a2b_base64 knows only
+ * "+/"; urlsafe_b64decode maps "-_" onto those first, so in a URL text all four are digits.
+ */
+#define NOT 0xff /* no digit; every digit is below 64 */
+#define NOT4 NOT, NOT, NOT, NOT
+#define NOT16 NOT4, NOT4, NOT4, NOT4
+#define NOT64 NOT16, NOT16, NOT16, NOT16
+
+#define BASE64_DIGITS(minus, underscore)                                                           \
+    {                                                                                              \
+        NOT16, NOT16,                                                                              \
+        NOT4, NOT4, NOT, NOT, NOT, 62, NOT, minus, NOT, 63,                                        \
+        52, 53, 54, 55, 56, 57, 58, 59, 60, 61, NOT, NOT, NOT4,                                    \
+        NOT, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,                                     \
+        15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, NOT4, underscore,                              \
+        NOT, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,                           \
+        41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, NOT4, NOT,                                     \
+        NOT64, NOT64                                                                               \
+    }
+
+static const unsigned char base64_digits[2][256] = {
+    [DJS_BASE64_STANDARD] = BASE64_DIGITS(NOT, NOT),
+    [DJS_BASE64_URL] = BASE64_DIGITS(62, 63),
+};
+
+djs_bytes_t djs_base64_encode(djs_ctx_t *ctx, djs_base64_t kind, djs_bytes_t data)
+{
+    static const char alphabets[2][65] = {
+        [DJS_BASE64_STANDARD] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+        [DJS_BASE64_URL] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+    };
+    const char *digit = alphabets[kind];
+    const unsigned char *in = (const unsigned char *)data.data;
+    const apr_size_t odd = data.len % 3;
+    char *text = apr_palloc(ctx->pool, (data.len / 3 + 1) * 4 + 1);
+    char *out = text;
+    apr_size_t i;
+
+    for (i = 0; i < data.len / 3; i++, in += 3) {
+        *out++ = digit[in[0] >> 2];
+        *out++ = digit[(in[0] << 4 | in[1] >> 4) & 63];
+        *out++ = digit[(in[1] << 2 | in[2] >> 6) & 63];
+        *out++ = digit[in[2] & 63];
+    }
+    if (odd > 0) {
+        unsigned int second = odd > 1 ? in[1] : 0;
+
+        *out++ = digit[in[0] >> 2];
+        *out++ = digit[(in[0] << 4 | second >> 4) & 63];
+        if (odd > 1) {
+            *out++ = digit[second << 2 & 63];
+        }
+        if (kind == DJS_BASE64_STANDARD) {
+            *out++ = '=';
+            if (odd == 1) {
+                *out++ = '=';
+            }
+        }
+    }
+    *out = '\0';
+    return djs_bytes_of(text, (apr_size_t)(out - text));
+}
+
+/* Decodes whole groups of four digits up to the first that is not; gives the characters used. */
+static apr_size_t decode_groups(const unsigned char *digits, djs_bytes_t text, unsigned char **to)
+{
+    const unsigned char *in = (const unsigned char *)text.data;
+    unsigned char *out = *to;
+    apr_size_t left;
+
+    for (left = text.len; left >= 4; left -= 4, in += 4, out += 3) {
+        unsigned int a = digits[in[0]], b = digits[in[1]], c = digits[in[2]], d = digits[in[3]];
+
+        if ((a | b | c | d) > 63) {
+            break;
+        }
+        out[0] = (unsigned char)(a << 2 | b >> 4);
+        out[1] = (unsigned char)(b << 4 | c >> 2);
+        out[2] = (unsigned char)(c << 6 | d);
+    }
+    *to = out;
+    return text.len - left;
+}
+
+/*
+ * The rest, from a group's start on, as binascii.a2b_base64 reads it: what is no digit is skipped;
+ * "=" counts only behind two or three digits of a group, and when they make four together the text
+ * ends there, whatever follows; bits that fill no byte are dropped. @a padding are further "=" that
+ * stand behind the text. Gives 0 when the text ends within a group.
+ */
+static int decode_leniently(const unsigned char *digits, djs_bytes_t text, apr_size_t padding,
+                            unsigned char **to)
+{
+    unsigned char *out = *to;
+    unsigned int bits = 0, count = 0, pads = 0; /* of this group */
+    apr_size_t i;
+
+    for (i = 0; i < text.len + padding; i++) {
+        unsigned int c = i < text.len ? (unsigned char)text.data[i] : '=';
+
+        if (c == '=') {
+            pads += count >= 2;
+            if (count + pads >= 4) {
+                count = 0;
+                break;
+            }
+        }
+        else if (digits[c] != NOT) {
+            pads = 0;
+            bits = bits << 6 | digits[c];
+            if (count > 0) {
+                *out++ = (unsigned char)(bits >> (6 - 2 * count));
+            }
+            count = (count + 1) % 4;
+        }
+    }
+    *to = out;
+    return count == 0;
+}
+
+apr_status_t djs_base64_decode(djs_ctx_t *ctx, djs_base64_t kind, djs_bytes_t text,
+                               djs_bytes_t *data)
+{
+    const unsigned char *digits = base64_digits[kind];
+    /* Django: "=" * (-len(s) % 4). The length counts what is skipped, too. */
+    const apr_size_t padding = kind == DJS_BASE64_URL ? (4 - text.len % 4) % 4 : 0;
+    unsigned char *start = apr_palloc(ctx->pool, text.len / 4 * 3 + 4);
+    unsigned char *out = start;
+    apr_size_t used = decode_groups(digits, text, &out);
+
+    if (used < text.len &&
+        !decode_leniently(digits, djs_bytes_of(text.data + used, text.len - used), padding, &out)) {
+        return djs_fail(ctx, DJS_EFORMAT, "base64 of %" APR_SIZE_T_FMT
+                        " characters ends within a group of four", text.len);
+    }
+    *out = '\0';
+    *data = djs_bytes_of((char *)start, (apr_size_t)(out - start));
+    return APR_SUCCESS;
+}
+
+/* ---- Base62 ---------------------------------------------------------------------------------- */
+
+const char *djs_base62_encode(apr_pool_t *pool, apr_int64_t number)
+{
+    static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    char text[1 + 11 + 1]; /* sign, 64 bits, NUL */
+    char *out = text + sizeof(text) - 1;
+    apr_uint64_t left = number < 0 ? 0 - (apr_uint64_t)number : (apr_uint64_t)number;
+
+    *out = '\0';
+    do {
+        *--out = digits[left % 62];
+        left /= 62;
+    } while (left > 0);
+    if (number < 0) {
+        *--out = '-';
+    }
+    return apr_pstrdup(pool, out);
+}
+
+static int base62_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'A' && c <= 'Z') {
+        return c - 'A' + 10;
+    }
+    if (c >= 'a' && c <= 'z') {
+        return c - 'a' + 36;
+    }
+    return -1;
+}
+
+apr_status_t djs_base62_decode(djs_ctx_t *ctx, djs_bytes_t text, apr_int64_t *number)
+{
+    const int negative = text.len > 0 && text.data[0] == '-';
+    const apr_uint64_t most = (apr_uint64_t)APR_INT64_MAX + (negative ? 1 : 0);
+    apr_uint64_t value = 0;
+    int too_wide = 0;
+    apr_size_t i;
+
+    if (text.len == 0) {
+        return djs_fail(ctx, DJS_EFORMAT, "base62 number without digits");
+    }
+    for (i = negative ? 1 : 0; i < text.len; i++) {
+        int digit = base62_digit(text.data[i]);
+
+        if (digit < 0) {
+            return djs_fail(ctx, DJS_EFORMAT, "base62 number with a character that is no digit");
+        }
+        too_wide = too_wide || value > (most - (apr_uint64_t)digit) / 62;
+        value = too_wide ? most : value * 62 + (apr_uint64_t)digit;
+    }
+    /* No -value here: the least number has no positive twin. */
+    *number = negative ? (apr_int64_t)(0 - value) : (apr_int64_t)value;
+    if (too_wide) {
+        return djs_fail(ctx, DJS_ELIMIT, "base62 number of more than 64 bits");
+    }
+    return APR_SUCCESS;
+}
+
+/* ---- Hex and percent ------------------------------------------------------------------------- */
+
+static const char hex_lower[] = "0123456789abcdef";
+static const char hex_upper[] = "0123456789ABCDEF";
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+    if (c >= 'A' && c <= 'F') {
+        return c - 'A' + 10;
+    }
+    return -1;
+}
+
+const char *djs_hex(apr_pool_t *pool, djs_bytes_t data)
+{
+    char *text = apr_palloc(pool, data.len * 2 + 1);
+    char *out = text;
+    apr_size_t i;
+
+    for (i = 0; i < data.len; i++) {
+        unsigned char c = (unsigned char)data.data[i];
+
+        *out++ = hex_lower[c >> 4];
+        *out++ = hex_lower[c & 15];
+    }
+    *out = '\0';
+    return text;
+}
+
+apr_status_t djs_percent_decode(djs_ctx_t *ctx, djs_bytes_t text, djs_bytes_t *data)
+{
+    char *start = apr_palloc(ctx->pool, text.len + 1);
+    char *out = start;
+    apr_size_t i;
+
+    for (i = 0; i < text.len; i++) {
+        int high, low;
+
+        if (text.data[i] != '%') {
+            *out++ = text.data[i];
+            continue;
+        }
+        high = text.len - i > 2 ? hex_digit(text.data[i + 1]) : -1;
+        low = text.len - i > 2 ? hex_digit(text.data[i + 2]) : -1;
+        if (high < 0 || low < 0) {
+            return djs_fail(ctx, DJS_EFORMAT, "\"%%\" at byte %" APR_SIZE_T_FMT
+                            " is not followed by two hex digits", i);
+        }
+        *out++ = (char)(high << 4 | low);
+        i += 2;
+    }
+    *out = '\0';
+    *data = djs_bytes_of(start, (apr_size_t)(out - start));
+    return APR_SUCCESS;
+}
+
+static char *put_percent(char *out, unsigned char c)
+{
+    *out++ = '%';
+    *out++ = hex_upper[c >> 4];
+    *out++ = hex_upper[c & 15];
+    return out;
+}
+
+const char *djs_percent_encode(djs_ctx_t *ctx, djs_bytes_t data)
+{
+    char *text = apr_palloc(ctx->pool, data.len * 3 + 1);
+    char *out = text;
+    apr_size_t i;
+
+    for (i = 0; i < data.len; i++) {
+        unsigned char c = (unsigned char)data.data[i];
+
+        if (c >= 0x20 && c < 0x7f && c != '%') {
+            *out++ = (char)c;
+        }
+        else {
+            out = put_percent(out, c);
+        }
+    }
+    *out = '\0';
+    return text;
+}
+
+/* The characters that urllib.parse.quote() never encodes. */
+static int is_unreserved(unsigned char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '_' || c == '.' || c == '-' || c == '~';
+}
+
+const char *djs_quote(apr_pool_t *pool, djs_bytes_t data, const char *safe)
+{
+    char *text = apr_palloc(pool, data.len * 3 + 1);
+    char *out = text;
+    apr_size_t i;
+
+    for (i = 0; i < data.len; i++) {
+        unsigned char c = (unsigned char)data.data[i];
+
+        if (is_unreserved(c) || (c != '\0' && strchr(safe, c) != NULL)) {
+            *out++ = (char)c;
+        }
+        else {
+            out = put_percent(out, c);
+        }
+    }
+    *out = '\0';
+    return text;
+}
+
+/* ---- UTF-8 ----------------------------------------------------------------------------------- */
+
+#define IS_SURROGATE(code_point) ((code_point) >= 0xd800 && (code_point) <= 0xdfff)
+
+int djs_utf8_next(djs_bytes_t text, apr_uint32_t *code_point)
+{
+    static const struct {
+        unsigned char mask, lead; /* the first byte is `lead` in the bits of `mask` */
+        apr_uint32_t least;       /* what is less has a shorter form */
+    } forms[] = {
+        { 0x80, 0x00, 0x00 },
+        { 0xe0, 0xc0, 0x80 },
+        { 0xf0, 0xe0, 0x800 },
+        { 0xf8, 0xf0, 0x10000 },
+    };
+    const unsigned char *in = (const unsigned char *)text.data;
+    apr_uint32_t c;
+    apr_size_t more = 0, i; /* bytes behind the first */
+
+    while (text.len > 0 && more < 4 && (in[0] & forms[more].mask) != forms[more].lead) {
+        more++;
+    }
+    if (more == 4 || text.len <= more) {
+        return 0;
+    }
+    c = in[0] & ~(apr_uint32_t)forms[more].mask;
+    for (i = 1; i <= more; i++) {
+        if ((in[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+        c = c << 6 | (in[i] & 0x3f);
+    }
+    if (c < forms[more].least || c > 0x10ffff) {
+        return 0;
+    }
+    *code_point = c;
+    return (int)more + 1;
+}
+
+int djs_utf8_put(apr_uint32_t code_point, char *out)
+{
+    if (code_point < 0x80) {
+        out[0] = (char)code_point;
+        return 1;
+    }
+    if (code_point < 0x800) {
+        out[0] = (char)(0xc0 | code_point >> 6);
+        out[1] = (char)(0x80 | (code_point & 0x3f));
+        return 2;
+    }
+    if (code_point < 0x10000) {
+        out[0] = (char)(0xe0 | code_point >> 12);
+        out[1] = (char)(0x80 | (code_point >> 6 & 0x3f));
+        out[2] = (char)(0x80 | (code_point & 0x3f));
+        return 3;
+    }
+    out[0] = (char)(0xf0 | code_point >> 18);
+    out[1] = (char)(0x80 | (code_point >> 12 & 0x3f));
+    out[2] = (char)(0x80 | (code_point >> 6 & 0x3f));
+    out[3] = (char)(0x80 | (code_point & 0x3f));
+    return 4;
+}
+
+int djs_utf8_is_valid(djs_bytes_t text)
+{
+    apr_size_t i = 0;
+
+    while (i < text.len) {
+        apr_uint32_t code_point;
+        int used = djs_utf8_next(djs_bytes_of(text.data + i, text.len - i), &code_point);
+
+        if (used == 0 || IS_SURROGATE(code_point)) {
+            return 0;
+        }
+        i += (apr_size_t)used;
+    }
+    return 1;
+}
+
+/* ---- zlib ------------------------------------------------------------------------------------ */
+
+apr_status_t djs_deflate(djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed)
+{
+    z_stream stream;
+    Bytef *out;
+    uLong bound;
+    int end;
+
+    if (data.len > DJS_INFLATE_MAX) {
+        return djs_fail(ctx, DJS_ELIMIT, "%" APR_SIZE_T_FMT
+                        " bytes to compress, allowed are %d", data.len, DJS_INFLATE_MAX);
+    }
+    memset(&stream, 0, sizeof(stream));
+    if (deflateInit(&stream, Z_DEFAULT_COMPRESSION) != Z_OK) {
+        return djs_fail(ctx, APR_ENOMEM, "zlib cannot begin to compress");
+    }
+    bound = deflateBound(&stream, (uLong)data.len);
+    out = apr_palloc(ctx->pool, bound + 1);
+    stream.next_in = (z_const Bytef *)data.data;
+    stream.avail_in = (uInt)data.len;
+    stream.next_out = out;
+    stream.avail_out = (uInt)bound;
+    end = deflate(&stream, Z_FINISH);
+    deflateEnd(&stream);
+    if (end != Z_STREAM_END) {
+        return djs_fail(ctx, APR_ENOMEM, "zlib cannot compress");
+    }
+    out[stream.total_out] = '\0';
+    *packed = djs_bytes_of((char *)out, stream.total_out);
+    return APR_SUCCESS;
+}
+
+/*
+ * Inflate all of stream's input into one buffer that doubles up to `max` bytes. Gives zlib's last
+ * word: Z_STREAM_END, Z_BUF_ERROR (cut short, or more than max) or another error.
+ */
+static int inflate_growing(djs_ctx_t *ctx, z_stream *stream, apr_size_t max, djs_bytes_t *data)
+{
+    /* Sessions shrink to a third or half. One call into a buffer that suffices needs no window. */
+    apr_size_t size = (apr_size_t)stream->avail_in * 4 + 64;
+    char *out = NULL;
+    int result;
+
+    do {
+        char *larger;
+
+        size = size > max ? max : size;
+        larger = apr_palloc(ctx->pool, size + 1);
+        if (stream->total_out > 0) {
+            memcpy(larger, out, stream->total_out);
+        }
+        out = larger;
+        stream->next_out = (Bytef *)out + stream->total_out;
+        stream->avail_out = (uInt)(size - stream->total_out);
+        result = inflate(stream, Z_FINISH);
+        size *= 2;
+    } while (result == Z_BUF_ERROR && stream->avail_out == 0 && stream->total_out < max);
+
+    out[stream->total_out] = '\0';
+    *data = djs_bytes_of(out, stream->total_out);
+    return result;
+}
+
+apr_status_t djs_inflate(djs_ctx_t *ctx, djs_bytes_t packed, apr_size_t max, djs_bytes_t *data)
+{
+    z_stream stream;
+    djs_bytes_t unpacked;
+    int result;
+
+    memset(&stream, 0, sizeof(stream));
+    if (packed.len > UINT_MAX / 8 || max > UINT_MAX / 4) {
+        return djs_fail(ctx, DJS_ELIMIT, "%" APR_SIZE_T_FMT " compressed bytes are too many",
+                        packed.len);
+    }
+    if (inflateInit(&stream) != Z_OK) {
+        return djs_fail(ctx, APR_ENOMEM, "zlib cannot begin to decompress");
+    }
+    stream.next_in = (z_const Bytef *)packed.data;
+    stream.avail_in = (uInt)packed.len;
+    result = inflate_growing(ctx, &stream, max, &unpacked);
+    inflateEnd(&stream);
+    if (result == Z_BUF_ERROR && stream.avail_out == 0) {
+        return djs_fail(ctx, DJS_ELIMIT, "compressed data unpacks to more than %" APR_SIZE_T_FMT
+                        " bytes", max);
+    }
+    if (result == Z_MEM_ERROR) {
+        return djs_fail(ctx, APR_ENOMEM, "zlib has no memory to decompress");
+    }
+    if (result != Z_STREAM_END) {
+        return djs_fail(ctx, DJS_EFORMAT, "compressed data is not zlib or is damaged");
+    }
+    *data = unpacked;
+    return APR_SUCCESS;
+}

@@ -33,7 +33,7 @@ const char *djs_base62_encode(apr_pool_t *pool, apr_int64_t number);
 
 /**
  * Read base62 as Django's b62_decode. DJS_EFORMAT for the empty text or another character;
- * DJS_ELIMIT beyond 64 bits.
+ * DJS_ELIMIT beyond 64 bits, and then @a number is the nearest that fits.
  */
 apr_status_t djs_base62_decode(djs_ctx_t *ctx, djs_bytes_t text, apr_int64_t *number)
     DJS_MUST_CHECK;

@@ -74,9 +74,13 @@ apr_status_t djs_signing_dumps(djs_ctx_t *ctx, const djs_signer_t *signer, int c
 /** Which hash salted_hmac() uses. */
 typedef enum djs_hmac_t { DJS_HMAC_SHA1, DJS_HMAC_SHA256 } djs_hmac_t;
 
+/** Room for any of them. */
+#define DJS_SIGNING_MAC_MAX 32
+
 /**
  * Django's salted_hmac(salt, value, secret).digest(): HMAC-H(H(salt secret), value).
- * @a mac holds 32 bytes; gives the length (20 or 32).
+ * @a mac holds DJS_SIGNING_MAC_MAX bytes; gives the length (20 or 32), or 0 with @a mac zeroed when
+ * OpenSSL cannot compute it (no memory, the hash is switched off).
  */
 int djs_signing_salted_hmac(djs_hmac_t hash, const char *salt, djs_bytes_t secret,
                             djs_bytes_t value, unsigned char *mac);
