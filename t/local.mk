@@ -4,6 +4,7 @@
 # compares); and the drift checks of t/checks. All of them speak TAP, so "make check" counts cases.
 
 UNIT_TESTS = \
+	t/unit/test_moment \
 	t/unit/test_support
 
 # A program's source is its name and .c; these are for all of them.
