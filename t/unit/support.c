@@ -273,7 +273,7 @@ void test_assert_bytes(djs_bytes_t got, djs_bytes_t expected, const char *why, c
 {
     apr_pool_t *pool;
 
-    if (got.len == expected.len && (got.len == 0 || memcmp(got.data, expected.data, got.len) == 0)) {
+    if (djs_bytes_equal(got, expected)) {
         return;
     }
     assert_int_equal(apr_pool_create(&pool, NULL), APR_SUCCESS);
