@@ -36,7 +36,7 @@ static const unsigned char base64_digits[2][256] = {
     [DJS_BASE64_URL] = BASE64_DIGITS(62, 63),
 };
 
-djs_bytes_t djs_base64_encode(djs_ctx_t *ctx, djs_base64_t kind, djs_bytes_t data)
+apr_size_t djs_base64_put(djs_base64_t kind, djs_bytes_t data, char *text)
 {
     static const char alphabets[2][65] = {
         [DJS_BASE64_STANDARD] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
@@ -45,7 +45,6 @@ djs_bytes_t djs_base64_encode(djs_ctx_t *ctx, djs_base64_t kind, djs_bytes_t dat
     const char *digit = alphabets[kind];
     const unsigned char *in = (const unsigned char *)data.data;
     const apr_size_t odd = data.len % 3;
-    char *text = apr_palloc(ctx->pool, (data.len / 3 + 1) * 4 + 1);
     char *out = text;
     apr_size_t i;
 
@@ -71,7 +70,14 @@ djs_bytes_t djs_base64_encode(djs_ctx_t *ctx, djs_base64_t kind, djs_bytes_t dat
         }
     }
     *out = '\0';
-    return djs_bytes_of(text, (apr_size_t)(out - text));
+    return (apr_size_t)(out - text);
+}
+
+djs_bytes_t djs_base64_encode(djs_ctx_t *ctx, djs_base64_t kind, djs_bytes_t data)
+{
+    char *text = apr_palloc(ctx->pool, DJS_BASE64_SIZE(data.len));
+
+    return djs_bytes_of(text, djs_base64_put(kind, data, text));
 }
 
 /* Decodes whole groups of four digits up to the first that is not; gives the characters used. */

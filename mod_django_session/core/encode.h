@@ -17,8 +17,17 @@ typedef enum djs_base64_t {
     DJS_BASE64_URL       /* "-_", no padding: django.core.signing */
 } djs_base64_t;
 
+/** Room for @a len bytes as base64 of either kind, with a NUL. */
+#define DJS_BASE64_SIZE(len) (((len) / 3 + 1) * 4 + 1)
+
 /** Encode; in ctx->pool. */
 djs_bytes_t djs_base64_encode(djs_ctx_t *ctx, djs_base64_t kind, djs_bytes_t data);
+
+/**
+ * Encode into @a text, which holds DJS_BASE64_SIZE(data.len) bytes, with a NUL behind. Gives the
+ * length.
+ */
+apr_size_t djs_base64_put(djs_base64_t kind, djs_bytes_t data, char *text);
 
 /**
  * Decode as Python's base64 module does: for DJS_BASE64_URL both "-_" and "+/" are digits, padding

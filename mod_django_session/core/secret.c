@@ -53,8 +53,7 @@ void djs_secret_wipe_with(apr_pool_t *pool, void *data, apr_size_t len)
 
     wiping->data = data;
     wiping->len = len;
-    /* A program that this process starts must not find it in its memory either. */
-    apr_pool_cleanup_register(pool, wiping, wipe_now, wipe_now);
+    apr_pool_cleanup_register(pool, wiping, wipe_now, apr_pool_cleanup_null);
 }
 
 djs_secret_t *djs_secret_make(apr_pool_t *pool, djs_bytes_t bytes)

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Signed and timed strings; the format is in the header.
+ *
+ * HMAC is H((k ^ opad) H((k ^ ipad) text)). Both inner blocks depend on the key alone, so a signer
+ * keeps the two hash states behind them and each signature starts from copies: no key is derived
+ * and no block hashed twice. Of the ways that OpenSSL 3.0 offers this was the fastest by far
+ * (0.5 us for a session of 700 bytes; HMAC() takes three times, EVP_MAC_CTX_dup() half as much again).
  */
 #include "signing.h"
 #include "encode.h"
@@ -10,24 +15,155 @@
 
 #include <string.h>
 
+/* What TimestampSigner takes for an empty salt. */
+#define SALT_OF_CLASS "django.core.signing.TimestampSigner"
+
+/* Both hashes work on blocks of this size, and no derived key is longer. */
+#define BLOCK_SIZE 64
+
+/* Characters of a signature. */
+#define SIGNATURE_SHA1_LEN   27
+#define SIGNATURE_SHA256_LEN 43
+
+/* Further away a stamp is not told apart; a difference with any other time still fits. */
+#define STAMP_SECONDS_MAX (APR_INT64_MAX / 2 / APR_USEC_PER_SEC)
+
+/* One key, ready to sign under one salt with one hash. Members are NULL when OpenSSL failed. */
+typedef struct mac_key_t {
+    EVP_MD_CTX *inner; /* has hashed k ^ ipad */
+    EVP_MD_CTX *outer; /* has hashed k ^ opad */
+} mac_key_t;
+
+struct djs_signer_t {
+    int count;         /* of keys */
+    mac_key_t *sha256; /* the secret key, then the fallbacks */
+    mac_key_t *sha1;   /* the same; NULL when SHA-1 is not read */
+};
+
 /* ---- Keys and MACs --------------------------------------------------------------------------- */
 
 /* salted_hmac()'s key: H(salt suffix secret). Gives its length, 0 when OpenSSL fails. */
 static unsigned int derive_key(const EVP_MD *md, const char *salt, const char *suffix,
                                djs_bytes_t secret, unsigned char *key)
 {
-    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
     unsigned int len = 0;
 
-    if (digest == NULL || !EVP_DigestInit_ex(digest, md, NULL) ||
-        !EVP_DigestUpdate(digest, salt, strlen(salt)) ||
-        !EVP_DigestUpdate(digest, suffix, strlen(suffix)) ||
-        !EVP_DigestUpdate(digest, secret.data, secret.len) ||
-        !EVP_DigestFinal_ex(digest, key, &len)) {
+    if (hash == NULL || !EVP_DigestInit_ex(hash, md, NULL) ||
+        !EVP_DigestUpdate(hash, salt, strlen(salt)) ||
+        !EVP_DigestUpdate(hash, suffix, strlen(suffix)) ||
+        !EVP_DigestUpdate(hash, secret.data, secret.len) ||
+        !EVP_DigestFinal_ex(hash, key, &len)) {
         len = 0;
     }
-    EVP_MD_CTX_free(digest);
+    EVP_MD_CTX_free(hash);
     return len;
+}
+
+/* A hash that has taken in one block: the key, filled up with zeros, each byte ^ pad. */
+static EVP_MD_CTX *hash_padded(const EVP_MD *md, const unsigned char *key, unsigned int key_len,
+                               unsigned char pad)
+{
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    unsigned char block[BLOCK_SIZE];
+    unsigned int i;
+
+    memset(block, pad, sizeof(block));
+    for (i = 0; i < key_len; i++) {
+        block[i] ^= key[i];
+    }
+    if (hash == NULL || !EVP_DigestInit_ex(hash, md, NULL) ||
+        !EVP_DigestUpdate(hash, block, sizeof(block))) {
+        EVP_MD_CTX_free(hash);
+        hash = NULL;
+    }
+    djs_secret_wipe(block, sizeof(block));
+    return hash;
+}
+
+static mac_key_t *prepare_keys(apr_pool_t *pool, const EVP_MD *md, const char *salt,
+                               const djs_keyring_t *keys)
+{
+    const int count = djs_keyring_count(keys);
+    mac_key_t *prepared = apr_pcalloc(pool, (apr_size_t)count * sizeof(*prepared));
+    unsigned char key[DJS_SIGNING_MAC_MAX];
+    int i;
+
+    for (i = 0; i < count; i++) {
+        unsigned int len = derive_key(md, salt, "signer", djs_keyring_key(keys, i), key);
+
+        if (len > 0) {
+            prepared[i].inner = hash_padded(md, key, len, 0x36);
+            prepared[i].outer = hash_padded(md, key, len, 0x5c);
+        }
+    }
+    djs_secret_wipe(key, sizeof(key));
+    return prepared;
+}
+
+/* OpenSSL wipes what it frees. */
+static apr_status_t free_keys(void *data)
+{
+    djs_signer_t *signer = data;
+    int i;
+
+    for (i = 0; i < signer->count; i++) {
+        EVP_MD_CTX_free(signer->sha256[i].inner);
+        EVP_MD_CTX_free(signer->sha256[i].outer);
+        if (signer->sha1 != NULL) {
+            EVP_MD_CTX_free(signer->sha1[i].inner);
+            EVP_MD_CTX_free(signer->sha1[i].outer);
+        }
+    }
+    return APR_SUCCESS;
+}
+
+djs_signer_t *djs_signer_make(apr_pool_t *pool, const djs_keyring_t *keys, const char *salt,
+                              djs_signing_hash_t reads)
+{
+    djs_signer_t *signer = apr_pcalloc(pool, sizeof(*signer));
+
+    if (salt[0] == '\0') {
+        salt = SALT_OF_CLASS;
+    }
+    signer->count = djs_keyring_count(keys);
+    signer->sha256 = prepare_keys(pool, EVP_sha256(), salt, keys);
+    if (reads == DJS_SIGNING_SHA256_OR_SHA1) {
+        signer->sha1 = prepare_keys(pool, EVP_sha1(), salt, keys);
+    }
+    apr_pool_cleanup_register(pool, signer, free_keys, apr_pool_cleanup_null);
+    return signer;
+}
+
+/* The HMAC of value; gives its length, 0 when OpenSSL fails. */
+static unsigned int compute_mac(const mac_key_t *key, djs_bytes_t value, unsigned char *mac)
+{
+    EVP_MD_CTX *hash = EVP_MD_CTX_new();
+    unsigned int len = 0;
+
+    if (hash == NULL || key->inner == NULL || key->outer == NULL ||
+        !EVP_MD_CTX_copy_ex(hash, key->inner) || !EVP_DigestUpdate(hash, value.data, value.len) ||
+        !EVP_DigestFinal_ex(hash, mac, &len) || !EVP_MD_CTX_copy_ex(hash, key->outer) ||
+        !EVP_DigestUpdate(hash, mac, len) || !EVP_DigestFinal_ex(hash, mac, &len)) {
+        len = 0;
+    }
+    EVP_MD_CTX_free(hash);
+    return len;
+}
+
+/* The signature of value as text; @a text holds DJS_BASE64_SIZE(DJS_SIGNING_MAC_MAX) bytes. */
+static apr_status_t sign(djs_ctx_t *ctx, const mac_key_t *key, djs_bytes_t value, char *text,
+                         apr_size_t *len)
+{
+    unsigned char mac[DJS_SIGNING_MAC_MAX];
+    unsigned int mac_len = compute_mac(key, value, mac);
+
+    if (mac_len == 0) {
+        return djs_fail(ctx, APR_EGENERAL, "OpenSSL cannot compute an HMAC");
+    }
+    *len = djs_base64_put(DJS_BASE64_URL, djs_bytes_of((const char *)mac, mac_len), text);
+    djs_secret_wipe(mac, sizeof(mac));
+    return APR_SUCCESS;
 }
 
 int djs_signing_salted_hmac(djs_hmac_t hash, const char *salt, djs_bytes_t secret,
@@ -40,10 +176,202 @@ int djs_signing_salted_hmac(djs_hmac_t hash, const char *salt, djs_bytes_t secre
 
     memset(mac, 0, DJS_SIGNING_MAC_MAX);
     if (key_len == 0 ||
-        HMAC(md, key, (int)key_len, (const unsigned char *)(value.data != NULL ? value.data : ""),
-             value.len, mac, &len) == NULL) {
+        HMAC(md, key, (int)key_len, (const unsigned char *)value.data, value.len, mac, &len) ==
+            NULL) {
         len = 0;
     }
     djs_secret_wipe(key, sizeof(key));
     return (int)len;
+}
+
+/* ---- Reading --------------------------------------------------------------------------------- */
+
+/* Cut "head:tail" at its last colon. 0 when there is none. */
+static int split_last(djs_bytes_t text, djs_bytes_t *head, djs_bytes_t *tail)
+{
+    apr_size_t i = text.len;
+
+    while (i > 0 && text.data[i - 1] != ':') {
+        i--;
+    }
+    if (i == 0) {
+        return 0;
+    }
+    *head = djs_bytes_of(text.data, i - 1);
+    *tail = djs_bytes_of(text.data + i, text.len - i);
+    return 1;
+}
+
+/* Which key, if any, made this signature of this value? Its length tells the hash. */
+static apr_status_t verify(djs_ctx_t *ctx, const djs_signer_t *signer, djs_bytes_t value,
+                           djs_bytes_t signature, int *key_index)
+{
+    char expected[DJS_BASE64_SIZE(DJS_SIGNING_MAC_MAX)];
+    const mac_key_t *keys = signature.len == SIGNATURE_SHA256_LEN ? signer->sha256
+                            : signature.len == SIGNATURE_SHA1_LEN ? signer->sha1 : NULL;
+    int found = 0, i;
+
+    for (i = 0; keys != NULL && i < signer->count && !found; i++) {
+        apr_size_t len;
+        apr_status_t rv = sign(ctx, &keys[i], value, expected, &len);
+
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+        found = djs_secret_equal(djs_bytes_of(expected, len), signature);
+        *key_index = found ? i : -1;
+    }
+    /* It may be the signature of what a forger wrote. */
+    djs_secret_wipe(expected, sizeof(expected));
+    if (!found) {
+        return djs_fail(ctx, DJS_EBADSIG, "no key of %d made this signature", signer->count);
+    }
+    return APR_SUCCESS;
+}
+
+/* A time that does not fit is as good as the nearest that does. */
+static apr_status_t read_stamp(djs_ctx_t *ctx, djs_bytes_t stamp, apr_time_t *when)
+{
+    const char *before = ctx->problem;
+    apr_int64_t seconds;
+    apr_status_t rv = djs_base62_decode(ctx, stamp, &seconds);
+
+    if (rv == DJS_ELIMIT) {
+        ctx->problem = before;
+        rv = APR_SUCCESS;
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (seconds > STAMP_SECONDS_MAX) {
+        seconds = STAMP_SECONDS_MAX;
+    }
+    if (seconds < -STAMP_SECONDS_MAX) {
+        seconds = -STAMP_SECONDS_MAX;
+    }
+    *when = apr_time_from_sec(seconds);
+    return APR_SUCCESS;
+}
+
+static apr_status_t read_payload(djs_ctx_t *ctx, djs_bytes_t payload, djs_bytes_t *data)
+{
+    const int packed = payload.len > 0 && payload.data[0] == '.';
+    djs_bytes_t bytes;
+    apr_status_t rv;
+
+    if (packed) {
+        payload.data++;
+        payload.len--;
+    }
+    rv = djs_base64_decode(ctx, DJS_BASE64_URL, payload, &bytes);
+    if (rv == APR_SUCCESS && packed) {
+        rv = djs_inflate(ctx, bytes, DJS_INFLATE_MAX, &bytes);
+    }
+    if (rv == APR_SUCCESS) {
+        *data = bytes;
+    }
+    return rv;
+}
+
+apr_status_t djs_signing_inspect(djs_ctx_t *ctx, const djs_signer_t *signer,
+                                 apr_interval_time_t max_age, djs_bytes_t text, djs_bytes_t *data,
+                                 int *key_index, apr_time_t *signed_at)
+{
+    djs_bytes_t value, signature, payload, stamp;
+    apr_time_t when;
+    apr_status_t rv;
+    int key = -1;
+
+    if (text.len > DJS_SIGNED_TEXT_MAX) {
+        return djs_fail(ctx, DJS_ELIMIT, "signed text of %" APR_SIZE_T_FMT
+                        " bytes, allowed are %d", text.len, DJS_SIGNED_TEXT_MAX);
+    }
+    if (!split_last(text, &value, &signature)) {
+        return djs_fail(ctx, DJS_EBADSIG, "signed text without a \":\"");
+    }
+    rv = verify(ctx, signer, value, signature, &key);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (key_index != NULL) {
+        *key_index = key;
+    }
+    if (!split_last(value, &payload, &stamp)) {
+        return djs_fail(ctx, DJS_EFORMAT, "signed text without a time");
+    }
+    rv = read_stamp(ctx, stamp, &when);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (signed_at != NULL) {
+        *signed_at = when;
+    }
+    if (max_age != DJS_NO_MAX_AGE && ctx->now - when > max_age) {
+        return djs_fail(ctx, DJS_EEXPIRED, "signed %" APR_TIME_T_FMT
+                        " s ago, allowed are %" APR_TIME_T_FMT " s",
+                        apr_time_sec(ctx->now - when), apr_time_sec(max_age));
+    }
+    return read_payload(ctx, payload, data);
+}
+
+apr_status_t djs_signing_loads(djs_ctx_t *ctx, const djs_signer_t *signer,
+                               apr_interval_time_t max_age, djs_bytes_t text, djs_bytes_t *data)
+{
+    return djs_signing_inspect(ctx, signer, max_age, text, data, NULL, NULL);
+}
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+/* Compressed only when that saves more than the "." costs, as Django decides it. */
+static apr_status_t compress_if_shorter(djs_ctx_t *ctx, djs_bytes_t *data, int *packed)
+{
+    djs_bytes_t shorter;
+    apr_status_t rv = djs_deflate(ctx, *data, &shorter);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    *packed = shorter.len + 1 < data->len;
+    if (*packed) {
+        *data = shorter;
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t djs_signing_dumps(djs_ctx_t *ctx, const djs_signer_t *signer, int compress,
+                               djs_bytes_t data, djs_bytes_t *text)
+{
+    const char *stamp = djs_base62_encode(ctx->pool, apr_time_sec(ctx->now));
+    const apr_size_t stamp_len = strlen(stamp);
+    apr_size_t signature_len;
+    char *start, *out;
+    int packed = 0;
+    apr_status_t rv = compress ? compress_if_shorter(ctx, &data, &packed) : APR_SUCCESS;
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (data.len > DJS_SIGNED_TEXT_MAX / 4 * 3 - 128) {
+        return djs_fail(ctx, DJS_ELIMIT, "%" APR_SIZE_T_FMT
+                        " bytes are too many for a signed text of %d", data.len,
+                        DJS_SIGNED_TEXT_MAX);
+    }
+    start = apr_palloc(ctx->pool, 1 + DJS_BASE64_SIZE(data.len) + 1 + stamp_len + 1 +
+                                      DJS_BASE64_SIZE(DJS_SIGNING_MAC_MAX));
+    out = start;
+    if (packed) {
+        *out++ = '.';
+    }
+    out += djs_base64_put(DJS_BASE64_URL, data, out);
+    *out++ = ':';
+    memcpy(out, stamp, stamp_len);
+    out += stamp_len;
+    rv = sign(ctx, &signer->sha256[0], djs_bytes_of(start, (apr_size_t)(out - start)), out + 1,
+              &signature_len);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    *out++ = ':';
+    *text = djs_bytes_of(start, (apr_size_t)(out - start) + signature_len);
+    return APR_SUCCESS;
 }

@@ -33,7 +33,12 @@ typedef enum djs_signing_hash_t {
 
 typedef struct djs_signer_t djs_signer_t;
 
-/** @a keys must live as long as @a pool; @a salt as in Django, without the "signer" it adds. */
+/**
+ * A signer in @a pool, which needs @a keys only now.
+ *
+ * @param salt  as in Django, without the "signer" that it adds; the empty one is, as there, the
+ *              class's name
+ */
 djs_signer_t *djs_signer_make(apr_pool_t *pool, const djs_keyring_t *keys, const char *salt,
                               djs_signing_hash_t reads);
 
@@ -51,6 +56,7 @@ djs_signer_t *djs_signer_make(apr_pool_t *pool, const djs_keyring_t *keys, const
  *         DJS_EEXPIRED  genuine, but older than max_age
  *         DJS_EFORMAT   genuine, but not base64url, not zlib or no time: its writer is at fault
  *         DJS_ELIMIT    text or unpacked data over the limits
+ *         APR_EGENERAL, APR_ENOMEM  OpenSSL or zlib cannot do their part
  */
 apr_status_t djs_signing_loads(djs_ctx_t *ctx, const djs_signer_t *signer,
                                apr_interval_time_t max_age, djs_bytes_t text, djs_bytes_t *data)
@@ -58,7 +64,8 @@ apr_status_t djs_signing_loads(djs_ctx_t *ctx, const djs_signer_t *signer,
 
 /**
  * The same, and also which key verified it (0: the secret key) and when it was signed. Either may
- * be NULL.
+ * be NULL. They are set as soon as they are known, also when the text then proves to be too old or
+ * undecodable. A time that apr_time_t cannot hold becomes one in the far past or future.
  */
 apr_status_t djs_signing_inspect(djs_ctx_t *ctx, const djs_signer_t *signer,
                                  apr_interval_time_t max_age, djs_bytes_t text, djs_bytes_t *data,
