@@ -72,8 +72,44 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/zone.c \
 	mod_django_session/store/zone.h
 
+# Lines with #~ wait for their sources: who lands the first takes the marks away.
+
+# ---- httpd: the module -----------------------------------------------------------------------
+
+# APR is in the server already; the module takes the server's, not one of its own. httpd declares
+# no visibility for the module record, so the list of what is exported is the linker's.
+#~module_LTLIBRARIES += mod_django_session/mod_django_session.la
+#~mod_django_session_mod_django_session_la_CPPFLAGS = $(httpd_cppflags)
+#~mod_django_session_mod_django_session_la_CFLAGS = $(DJS_CFLAGS)
+#~mod_django_session_mod_django_session_la_LDFLAGS = -module -avoid-version -shared \
+#~	-export-symbols-regex '^django_session_module$$' $(DJS_LDFLAGS)
+#~mod_django_session_mod_django_session_la_LIBADD = libdjsstore.la libdjscore.la
+#~mod_django_session_mod_django_session_la_SOURCES = \
+#~	mod_django_session/httpd/mds.h \
+#~	mod_django_session/httpd/mds_auth.c \
+#~	mod_django_session/httpd/mds_config.c \
+#~	mod_django_session/httpd/mds_export.c \
+#~	mod_django_session/httpd/mds_filter.c \
+#~	mod_django_session/httpd/mds_request.c \
+#~	mod_django_session/httpd/mds_server.c \
+#~	mod_django_session/httpd/messages.def \
+#~	mod_django_session/httpd/mod_django_session.c
+
 # What another module needs to bring an engine; each compiles alone, beside httpd's.
 httpdinclude_HEADERS += \
 	mod_django_session/core/djs.h \
 	mod_django_session/djs_engine.h
 
+# ---- cli: the administrator's tool -----------------------------------------------------------
+
+#~bin_PROGRAMS += djsession
+#~djsession_CPPFLAGS = -I$(djs_dir)/cli $(store_cppflags)
+#~djsession_CFLAGS = $(DJS_CFLAGS)
+#~djsession_LDFLAGS = $(DJS_LDFLAGS)
+#~djsession_LDADD = libdjsstore.la libdjscore.la $(APR_LIBS)
+#~djsession_SOURCES = \
+#~	mod_django_session/cli/commands.c \
+#~	mod_django_session/cli/commands.h \
+#~	mod_django_session/cli/djsession.c
+
+#~dist_man_MANS = mod_django_session/cli/djsession.1

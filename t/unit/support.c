@@ -5,6 +5,7 @@
 #include "support.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,8 @@ int test_run(const char *name, const struct CMUnitTest *tests, size_t count)
 {
     int failed;
 
+    /* So that what an assertion says on stderr stands beside its test in a log. */
+    setvbuf(stdout, NULL, _IOLBF, 0);
     if (apr_initialize() != APR_SUCCESS) {
         print_error("# apr_initialize failed\n");
         return 1;
