@@ -4,8 +4,10 @@
 # compares); and the drift checks of t/checks. All of them speak TAP, so "make check" counts cases.
 
 UNIT_TESTS = \
+	t/unit/test_cookie \
 	t/unit/test_moment \
-	t/unit/test_support
+	t/unit/test_support \
+	t/unit/test_url
 
 # A program's source is its name and .c; these are for all of them.
 AM_CPPFLAGS = -I$(srcdir)/t/unit $(store_cppflags) $(CMOCKA_CFLAGS)

@@ -14,7 +14,7 @@
  * The values of all cookies named @a name, the last one first, as django.http.parse_cookie reads
  * them: split at ";" only, at the first "=", white space stripped, quoted values unquoted (Python's
  * http.cookies). @a header is the request's Cookie header, several joined with "; ", or NULL.
- * A value with NUL inside is no text and is left out. Gives an array of const char *, maybe empty.
+ * A value with NUL inside is no text and is given as "". An array of const char *, in ctx->pool.
  */
 apr_array_header_t *djs_cookie_find(djs_ctx_t *ctx, const char *header, const char *name);
 
@@ -39,7 +39,7 @@ typedef struct djs_cookie_life_t {
 
 /**
  * The value of a Set-Cookie header, attributes in Django's order: Domain, expires, HttpOnly,
- * Max-Age, Path, SameSite, Secure (and Partitioned last).
+ * Max-Age, Path, SameSite, Secure (and Partitioned last). A @a value that is no token is quoted.
  * @param secure  whether to say Secure: the host has decided what Auto means for this request
  */
 const char *djs_cookie_set(djs_ctx_t *ctx, const djs_settings_t *settings, int secure,

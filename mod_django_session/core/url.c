@@ -1,2 +1,138 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The way to the login page, as django.contrib.auth.views.redirect_to_login makes it: the query of
+ * the login address is read as a QueryDict, the parameter is set in it, and the whole is written
+ * again. So "+" becomes "%20", "a" becomes "a=", and parameters of one name stand together.
+ */
 #include "url.h"
+
+#include <string.h>
+
+#include <apr_tables.h>
+
+#include "encode.h"
+
+/** A parameter of a query, decoded. */
+typedef struct param_t {
+    djs_bytes_t name;
+    apr_array_header_t *values; /* of djs_bytes_t */
+} param_t;
+
+static int hex_value(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                          : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* urllib.parse.unquote_plus: a "%" without two hex digits stays. */
+static djs_bytes_t unquote_plus(djs_ctx_t *ctx, djs_bytes_t text)
+{
+    char *data = apr_palloc(ctx->pool, text.len + 1);
+    char *out = data;
+    apr_size_t i;
+
+    for (i = 0; i < text.len; i++) {
+        char c = text.data[i];
+
+        if (c == '%' && text.len - i > 2 && hex_value(text.data[i + 1]) >= 0 &&
+            hex_value(text.data[i + 2]) >= 0) {
+            c = (char)(hex_value(text.data[i + 1]) * 16 + hex_value(text.data[i + 2]));
+            i += 2;
+        }
+        else if (c == '+') {
+            c = ' ';
+        }
+        *out++ = c;
+    }
+    *out = '\0';
+    return djs_bytes_of(data, (apr_size_t)(out - data));
+}
+
+/* The parameter of a name, made at the end when there is none. */
+static param_t *param_of(djs_ctx_t *ctx, apr_array_header_t *params, djs_bytes_t name)
+{
+    param_t *param;
+    int i;
+
+    for (i = 0; i < params->nelts; i++) {
+        param = &APR_ARRAY_IDX(params, i, param_t);
+        if (djs_bytes_equal(param->name, name)) {
+            return param;
+        }
+    }
+    param = apr_array_push(params);
+    param->name = name;
+    param->values = apr_array_make(ctx->pool, 1, sizeof(djs_bytes_t));
+    return param;
+}
+
+/* The bytes before the first @a c, or all of them; *rest is what follows it. */
+static djs_bytes_t cut(djs_bytes_t text, char c, djs_bytes_t *rest)
+{
+    const char *at = text.len > 0 ? memchr(text.data, c, text.len) : NULL;
+    apr_size_t len = at != NULL ? (apr_size_t)(at - text.data) : text.len;
+
+    *rest = at != NULL ? djs_bytes_of(at + 1, text.len - len - 1) : djs_bytes("");
+    return djs_bytes_of(text.data, len);
+}
+
+static apr_array_header_t *parse_query(djs_ctx_t *ctx, djs_bytes_t query)
+{
+    apr_array_header_t *params = apr_array_make(ctx->pool, 4, sizeof(param_t));
+    djs_bytes_t pair, name, value;
+
+    while (query.len > 0) {
+        pair = cut(query, '&', &query);
+        if (pair.len > 0) {
+            name = cut(pair, '=', &value);
+            APR_ARRAY_PUSH(param_of(ctx, params, unquote_plus(ctx, name))->values, djs_bytes_t) =
+                unquote_plus(ctx, value);
+        }
+    }
+    return params;
+}
+
+/* QueryDict.urlencode(safe="/") */
+static const char *write_query(djs_ctx_t *ctx, const apr_array_header_t *params)
+{
+    apr_array_header_t *pairs = apr_array_make(ctx->pool, 4, sizeof(const char *));
+    int i, j;
+
+    for (i = 0; i < params->nelts; i++) {
+        const param_t *param = &APR_ARRAY_IDX(params, i, param_t);
+        const char *name = djs_quote(ctx->pool, param->name, "/");
+
+        for (j = 0; j < param->values->nelts; j++) {
+            djs_bytes_t value = APR_ARRAY_IDX(param->values, j, djs_bytes_t);
+
+            APR_ARRAY_PUSH(pairs, const char *) =
+                apr_pstrcat(ctx->pool, name, "=", djs_quote(ctx->pool, value, "/"), NULL);
+        }
+    }
+    return apr_array_pstrcat(ctx->pool, pairs, '&');
+}
+
+const char *djs_url_login(djs_ctx_t *ctx, const char *login_url, const char *field,
+                          const char *next)
+{
+    djs_bytes_t fragment, query, path;
+    apr_array_header_t *params;
+    param_t *param;
+
+    path = cut(cut(djs_bytes(login_url), '#', &fragment), '?', &query);
+    params = parse_query(ctx, query);
+    param = param_of(ctx, params, djs_bytes(field));
+    apr_array_clear(param->values);
+    APR_ARRAY_PUSH(param->values, djs_bytes_t) = djs_bytes(next);
+    return apr_pstrcat(ctx->pool, apr_pstrmemdup(ctx->pool, path.data, path.len), "?",
+                       write_query(ctx, params), fragment.len > 0 ? "#" : "", fragment.data, NULL);
+}
+
+int djs_url_is_clean(const char *url)
+{
+    const unsigned char *at;
+
+    for (at = (const unsigned char *)url; *at > 0x20 && *at != 0x7f; at++) {
+    }
+    return *url != '\0' && *at == '\0';
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The way to the login page. The expected addresses are what redirect_to_login() of Django 3.2
+ * answers.
+ */
+#include "support.h"
+
+#include "url.h"
+
+static void the_way_to_the_login_page_is_djangos(void **state)
+{
+    static const struct { const char *login, *field, *next, *url; const char *why; } cases[] = {
+        { "/accounts/login/", "next", "/legacy/", "/accounts/login/?next=/legacy/",
+          "slashes stay" },
+        { "/accounts/login/", "next", "/a b?x=1&y=\xc3\xa9#z",
+          "/accounts/login/?next=/a%20b%3Fx%3D1%26y%3D%C3%A9%23z", "everything else is encoded" },
+        { "/accounts/login/", "next", "/a%20b+c", "/accounts/login/?next=/a%2520b%2Bc",
+          "what is encoded already is encoded again" },
+        { "/accounts/login/", "next", "-._~!*'()", "/accounts/login/?next=-._~%21%2A%27%28%29",
+          "unreserved characters stay" },
+        { "/accounts/login/", "next", "", "/accounts/login/?next=", "empty" },
+        { "/login?lang=de", "next", "/x", "/login?lang=de&next=/x", "beside a parameter" },
+        { "/login?next=/old&lang=de", "next", "/x", "/login?next=/x&lang=de",
+          "an old one is replaced in its place" },
+        { "/login?next=1&a=2&next=3", "next", "/x", "/login?next=/x&a=2", "several old ones" },
+        { "/login?a=1&b=2&a=3", "next", "/x", "/login?a=1&a=3&b=2&next=/x",
+          "parameters of one name stand together" },
+        { "/login?a+b=c%20d&&e", "next", "/x", "/login?a%20b=c%20d&e=&next=/x",
+          "the rest is read and written again" },
+        { "/login?100%&%zz", "next", "/x", "/login?100%25=&%25zz=&next=/x",
+          "a percent sign alone" },
+        { "/login#top", "next", "/x", "/login?next=/x#top", "in front of the fragment" },
+        { "/login?#top", "next", "/x", "/login?next=/x#top", "an empty query" },
+        { "https://sso.example/login?a=1#top", "goto", "https://x.example/y",
+          "https://sso.example/login?a=1&goto=https%3A//x.example/y#top", "another host" },
+        { "/login", "we/ird name", "/x", "/login?we/ird%20name=/x", "a field that needs encoding" },
+    };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_text(djs_url_login(test->ctx, cases[i].login, cases[i].field, cases[i].next),
+                    cases[i].url, cases[i].why);
+    }
+}
+
+static void an_address_is_clean_without_blanks_and_controls(void **state)
+{
+    static const struct { const char *url; int clean; const char *why; } cases[] = {
+        { "/accounts/login/", 1, "a path" },
+        { "https://x.example/?a=%20", 1, "an address" },
+        { "/\xc3\xa9", 1, "beyond ASCII" },
+        { "", 0, "empty" },
+        { "/a b", 0, "a space" },
+        { "/a\r\nSet-Cookie: x=y", 0, "a header in disguise" },
+        { "/a\tb", 0, "a tab" },
+        { "/a\x7f", 0, "DEL" },
+        { "\x01", 0, "a control" },
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_number(djs_url_is_clean(cases[i].url), cases[i].clean, cases[i].why);
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        TEST(the_way_to_the_login_page_is_djangos),
+        TEST(an_address_is_clean_without_blanks_and_controls),
+    };
+
+    return RUN_TESTS(tests);
+}
