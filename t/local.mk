@@ -5,7 +5,10 @@
 
 UNIT_TESTS = \
 	t/unit/test_cookie \
+	t/unit/test_djs \
+	t/unit/test_encode \
 	t/unit/test_moment \
+	t/unit/test_secret \
 	t/unit/test_support \
 	t/unit/test_url
 
