@@ -26,14 +26,18 @@ t_unit_libdjstest_la_SOURCES = \
 	t/unit/support.c \
 	t/unit/support.h
 
-TESTS = $(check_PROGRAMS)
+TESTS = $(check_PROGRAMS) t/checks/run
 
 LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
 AM_TESTS_ENVIRONMENT = \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
 	DJS_SRC='$(abs_top_srcdir)'; export DJS_SRC; \
 	DJS_BUILD='$(abs_top_builddir)'; export DJS_BUILD; \
-	DJS_VECTORS='$(abs_top_srcdir)/t/vectors'; export DJS_VECTORS;
+	DJS_VECTORS='$(abs_top_srcdir)/t/vectors'; export DJS_VECTORS; \
+	DJS_CHECKS='$(CHECKS)'; export DJS_CHECKS;
+
+# Those that need no module; all of them when it is there: then this line goes.
+CHECKS = check_configure check_layers check_paths check_spdx
 
 check-local:
 if !HAVE_CMOCKA
@@ -50,5 +54,4 @@ check-valgrind:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)' \
 	    LOG_COMPILER='$(VALGRIND)' AM_LOG_FLAGS='$(VALGRIND_FLAGS)'
 
-
-EXTRA_DIST += t/checks
+EXTRA_DIST += t/bench t/checks t/vectors
