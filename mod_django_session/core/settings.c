@@ -627,10 +627,11 @@ apr_status_t djs_settings_set(djs_ctx_t *ctx, djs_settings_t *settings,
     return rv;
 }
 
-static void copy_member(djs_settings_t *to, const djs_settings_t *from,
-                        const djs_setting_row_t *row)
+void djs_settings_take(djs_settings_t *to, const djs_settings_t *from,
+                       const djs_setting_row_t *row)
 {
     memcpy((char *)to + row->offset, (const char *)from + row->offset, row->size);
+    to->is_set[row->id] = 1;
 }
 
 djs_settings_t *djs_settings_merge(apr_pool_t *pool, const djs_settings_t *outer,
@@ -641,8 +642,7 @@ djs_settings_t *djs_settings_merge(apr_pool_t *pool, const djs_settings_t *outer
 
     for (i = 0; i < DJS_SETTING_COUNT; i++) {
         if (inner->is_set[i]) {
-            copy_member(merged, inner, &rows[i]);
-            merged->is_set[i] = 1;
+            djs_settings_take(merged, inner, &rows[i]);
         }
     }
     return merged;
@@ -670,6 +670,112 @@ const char *djs_settings_text(apr_pool_t *pool, const djs_settings_t *settings,
                               const djs_setting_row_t *row)
 {
     return kinds[row->kind].print(pool, row, (const char *)settings + row->offset);
+}
+
+static djs_export_conf_t *copy_export(apr_pool_t *pool, const djs_export_conf_t *conf)
+{
+    djs_export_conf_t *copy = apr_pmemdup(pool, conf, sizeof(*conf));
+    int i;
+
+    copy->rules = apr_array_copy(pool, conf->rules);
+    for (i = 0; i < copy->rules->nelts; i++) {
+        djs_export_rule_t *rule = &APR_ARRAY_IDX(copy->rules, i, djs_export_rule_t);
+
+        rule->selector = apr_pstrdup(pool, rule->selector);
+        rule->name = apr_pstrdup(pool, rule->name);
+    }
+    return copy;
+}
+
+static apr_array_header_t *copy_texts(apr_pool_t *pool, const apr_array_header_t *texts)
+{
+    apr_array_header_t *copy = apr_array_copy(pool, texts);
+    int i;
+
+    for (i = 0; i < copy->nelts; i++) {
+        APR_ARRAY_IDX(copy, i, const char *)
+            = apr_pstrdup(pool, APR_ARRAY_IDX(copy, i, const char *));
+    }
+    return copy;
+}
+
+static void copy_member(apr_pool_t *pool, djs_settings_t *settings, const djs_setting_row_t *row)
+{
+    void *member = (char *)settings + row->offset;
+
+    switch (row->kind) {
+    case DJS_KIND_FLAG:
+    case DJS_KIND_DURATION:
+    case DJS_KIND_TIMEOUT:
+    case DJS_KIND_CHOICE:
+        break;
+    case DJS_KIND_EXPORT:
+        if (*(djs_export_conf_t **)member) {
+            *(djs_export_conf_t **)member = copy_export(pool, *(djs_export_conf_t **)member);
+        }
+        break;
+    case DJS_KIND_SECRETS:
+    case DJS_KIND_NAMES:
+        if (*(apr_array_header_t **)member) {
+            *(apr_array_header_t **)member = copy_texts(pool, *(apr_array_header_t **)member);
+        }
+        break;
+    default:
+        *(const char **)member = apr_pstrdup(pool, *(const char **)member);
+    }
+}
+
+djs_settings_t *djs_settings_copy(apr_pool_t *pool, const djs_settings_t *settings)
+{
+    djs_settings_t *copy = apr_pmemdup(pool, settings, sizeof(*settings));
+    int i;
+
+    for (i = 0; i < DJS_SETTING_COUNT; i++) {
+        copy_member(pool, copy, &rows[i]);
+    }
+    return copy;
+}
+
+static int texts_equal(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static int lists_equal(const apr_array_header_t *a, const apr_array_header_t *b)
+{
+    int i;
+
+    if (!a || !b || a->nelts != b->nelts) {
+        return a == b;
+    }
+    for (i = 0; i < a->nelts; i++) {
+        if (!texts_equal(APR_ARRAY_IDX(a, i, const char *), APR_ARRAY_IDX(b, i, const char *))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+int djs_settings_equal(const djs_settings_t *a, const djs_settings_t *b,
+                       const djs_setting_row_t *row)
+{
+    const char *left = (const char *)a + row->offset;
+    const char *right = (const char *)b + row->offset;
+
+    switch (row->kind) {
+    case DJS_KIND_FLAG:
+    case DJS_KIND_DURATION:
+    case DJS_KIND_TIMEOUT:
+    case DJS_KIND_CHOICE:
+    case DJS_KIND_EXPORT:
+        return memcmp(left, right, row->size) == 0;
+    case DJS_KIND_SECRETS:
+    case DJS_KIND_NAMES:
+        return lists_equal(*(apr_array_header_t *const *)left,
+                           *(apr_array_header_t *const *)right);
+    default:
+        return texts_equal(*(const char *const *)left, *(const char *const *)right);
+    }
 }
 
 /* ---- combinations ---- */

@@ -140,6 +140,17 @@ apr_status_t djs_settings_check(djs_ctx_t *ctx, const djs_settings_t *settings) 
 const char *djs_settings_text(apr_pool_t *pool, const djs_settings_t *settings,
                               const djs_setting_row_t *row);
 
+/** Take over the value of one row, and that it is set; borrowed. */
+void djs_settings_take(djs_settings_t *to, const djs_settings_t *from,
+                       const djs_setting_row_t *row);
+
+/** A copy that shares nothing with the original. */
+djs_settings_t *djs_settings_copy(apr_pool_t *pool, const djs_settings_t *settings);
+
+/** Do both have the same value in this row? An EXPORT is equal only to itself. */
+int djs_settings_equal(const djs_settings_t *a, const djs_settings_t *b,
+                       const djs_setting_row_t *row);
+
 /**
  * "30s" "15min" "15m" "12h" "14d" "2w" "250ms" or bare seconds, at most DJS_DURATION_MAX.
  * DJS_EINVAL for anything else: signs, spaces, fractions, no number, no such unit.
