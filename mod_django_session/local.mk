@@ -78,22 +78,22 @@ libdjsstore_la_SOURCES = \
 
 # APR is in the server already; the module takes the server's, not one of its own. httpd declares
 # no visibility for the module record, so the list of what is exported is the linker's.
-#~module_LTLIBRARIES += mod_django_session/mod_django_session.la
-#~mod_django_session_mod_django_session_la_CPPFLAGS = $(httpd_cppflags)
-#~mod_django_session_mod_django_session_la_CFLAGS = $(DJS_CFLAGS)
-#~mod_django_session_mod_django_session_la_LDFLAGS = -module -avoid-version -shared \
-#~	-export-symbols-regex '^django_session_module$$' $(DJS_LDFLAGS)
-#~mod_django_session_mod_django_session_la_LIBADD = libdjsstore.la libdjscore.la
-#~mod_django_session_mod_django_session_la_SOURCES = \
-#~	mod_django_session/httpd/mds.h \
-#~	mod_django_session/httpd/mds_auth.c \
-#~	mod_django_session/httpd/mds_config.c \
-#~	mod_django_session/httpd/mds_export.c \
-#~	mod_django_session/httpd/mds_filter.c \
-#~	mod_django_session/httpd/mds_request.c \
-#~	mod_django_session/httpd/mds_server.c \
-#~	mod_django_session/httpd/messages.def \
-#~	mod_django_session/httpd/mod_django_session.c
+module_LTLIBRARIES += mod_django_session/mod_django_session.la
+mod_django_session_mod_django_session_la_CPPFLAGS = $(httpd_cppflags)
+mod_django_session_mod_django_session_la_CFLAGS = $(DJS_CFLAGS)
+mod_django_session_mod_django_session_la_LDFLAGS = -module -avoid-version -shared \
+	-export-symbols-regex '^django_session_module$$' $(DJS_LDFLAGS)
+mod_django_session_mod_django_session_la_LIBADD = libdjsstore.la libdjscore.la
+mod_django_session_mod_django_session_la_SOURCES = \
+	mod_django_session/httpd/mds.h \
+	mod_django_session/httpd/mds_auth.c \
+	mod_django_session/httpd/mds_config.c \
+	mod_django_session/httpd/mds_export.c \
+	mod_django_session/httpd/mds_filter.c \
+	mod_django_session/httpd/mds_request.c \
+	mod_django_session/httpd/mds_server.c \
+	mod_django_session/httpd/messages.def \
+	mod_django_session/httpd/mod_django_session.c
 
 # What another module needs to bring an engine; each compiles alone, beside httpd's.
 httpdinclude_HEADERS += \

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the glue files share.
+ *
+ * Configuration. Each section has an mds_dir_t with what its directives say. Merging two sections of
+ * the server's configuration always gives the same object, made once, so that what depends on the
+ * merged settings (the defaults put in, the opened site: mds_view_t) is worked out once and found
+ * again by a pointer. Only .htaccess files, which are read per request, are merged per request; and
+ * they cannot change anything that a site is opened from.
+ *
+ * Requests. A client's request has one mds_request_t, shared by its subrequests and internal
+ * redirects, and in it one mds_session_t for each site that its sections are of: nearly always one.
+ */
+#ifndef MDS_H
+#define MDS_H
+
+#include <httpd.h>
+#include <http_config.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <http_protocol.h>
+#include <http_request.h>
+
+#include "auth.h"
+#include "export.h"
+#include "middleware.h"
+#include "stores.h"
+
+/* Declares django_session_module too. */
+APLOG_USE_MODULE(django_session);
+
+/* ---- log messages (messages.def) ---- */
+
+/** The number at the head of a message. */
+#define DJSNO(number) "DJS" #number ": "
+
+/** Lines about a session start alike: which one, by its digest. */
+#define MDS_SESSION_MSG(text) "session %s: " text
+
+typedef enum mds_message_t {
+#define MSG(number, level, meaning, remedy) MDS_MSG_##number,
+#include "messages.def"
+#undef MSG
+    MDS_MESSAGES
+} mds_message_t;
+
+/**
+ * May this message be written now? Once a minute, in each child: for what clients can cause at will
+ * and for what every request would say while something is down.
+ */
+int mds_may_log(mds_message_t message, apr_time_t now);
+
+/* ---- configuration: mds_config.c ---- */
+
+typedef struct mds_server_t mds_server_t;
+typedef struct mds_view_t mds_view_t;
+typedef struct mds_dir_t mds_dir_t;
+
+/** What the directives of one section, or of several merged, say. */
+struct mds_dir_t {
+    djs_settings_t *set;
+    const char *where; /* the section's path, for messages; NULL: the server itself */
+    int auth_set;      /* AuthType was said here */
+    int auth;          /* and it was Django */
+    int transient;     /* from an .htaccess file: lives with the request */
+    int seen;          /* the check at start has judged it */
+    mds_dir_t *next_section; /* the next that was made at start */
+    const mds_dir_t *inner;  /* of a merged one: what was merged into its outer one */
+    mds_dir_t *next_merged;  /* the next that was merged into the same outer one */
+    mds_dir_t *merged;       /* what was merged into this one so far */
+    mds_view_t *views;       /* one for each mds_server_t that uses it */
+};
+
+/** A virtual host. */
+struct mds_server_t {
+    server_rec *server;
+    const char *driver;       /* DBDriver */
+    const char *params;       /* DBDParams */
+    djs_database_t *database; /* NULL: there is none */
+    apr_array_header_t *header_names; /* that administrators gave, of const char * */
+};
+
+/** Merged settings as requests use them. */
+struct mds_view_t {
+    mds_view_t *next;
+    mds_server_t *server;
+    const djs_settings_t *settings; /* complete */
+    int on;                /* DjangoSession On, or AuthType Django in the configuration */
+    const djs_site_t *site; /* NULL until it is opened */
+    int transient;         /* lives with a request */
+};
+
+extern const command_rec mds_commands[];
+
+void *mds_dir_create(apr_pool_t *pool, char *path);
+void *mds_dir_merge(apr_pool_t *pool, void *outer, void *inner);
+void *mds_server_create(apr_pool_t *pool, server_rec *server);
+void *mds_server_merge(apr_pool_t *pool, void *outer, void *inner);
+
+/** A new configuration begins. */
+int mds_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
+/** Judge each section; open what it needs. Runs under `httpd -t` too; asks no store. */
+int mds_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server);
+/** httpd -t -D DUMP_DJANGO */
+void mds_dump_config(apr_pool_t *pconf, server_rec *server);
+
+/* ---- life of the process: mds_server.c ---- */
+
+/*
+ * Lists that only grow are read without a lock: a new head is published when all of it is written.
+ */
+#define mds_load(head) __atomic_load_n(head, __ATOMIC_ACQUIRE)
+#define mds_publish(head, item) __atomic_store_n(head, item, __ATOMIC_RELEASE)
+
+/** Where what is made once is kept, and who may make it: the start, then each child for itself. */
+typedef struct mds_process_t {
+    apr_pool_t *pool;           /* the configuration's, then the child's own; under the lock */
+    struct apr_thread_mutex_t *lock; /* NULL: only one thread is here */
+    int running;                /* requests are being served */
+    mds_dir_t *sections;        /* all that were made at start */
+} mds_process_t;
+
+extern mds_process_t mds_process;
+
+void mds_process_begin(apr_pool_t *pconf);
+void mds_process_lock(void);
+void mds_process_unlock(void);
+
+void mds_child_init(apr_pool_t *pchild, server_rec *server);
+
+mds_server_t *mds_server_of(const server_rec *server);
+
+/** The view of a section on a virtual host; in @a pool when it is of an .htaccess file. */
+mds_view_t *mds_view_of(mds_dir_t *dir, mds_server_t *server, apr_pool_t *pool);
+
+/**
+ * Do its settings work together, and is there a database? Reads no secret, connects to nothing.
+ * DJS_EINVAL: the problem names the directive.
+ */
+apr_status_t mds_view_check(djs_ctx_t *ctx, mds_view_t *view) DJS_MUST_CHECK;
+
+/** Check the view and open its site, unless it is open. DJS_EINVAL as above. */
+apr_status_t mds_view_open(djs_ctx_t *ctx, mds_view_t *view) DJS_MUST_CHECK;
+
+/* ---- requests: mds_request.c ---- */
+
+/** The session of a client's request on one site. */
+typedef struct mds_session_t mds_session_t;
+struct mds_session_t {
+    mds_session_t *next;
+    const djs_site_t *site;
+    djs_middleware_t *middleware;
+    int asked;              /* the user was looked for */
+    apr_status_t outcome;   /* of that */
+    djs_user_t *user;       /* NULL: nobody */
+    djs_reason_t reason;    /* why nobody */
+};
+
+/** A client's request with all its subrequests and internal redirects. */
+typedef struct mds_request_t {
+    djs_ctx_t ctx;
+    const char *cookie;        /* the Cookie header as the client sent it */
+    mds_session_t *sessions;
+    int finished;              /* the answer's headers are made */
+    int told_headers;          /* request headers of ours are in headers_in */
+    int hid_cookie;            /* headers_in has another Cookie than the client sent */
+    int inside_authz;          /* mds_auth_checker is asking the others */
+    int json_body;             /* the body of the error answer is JSON */
+} mds_request_t;
+
+/** At the start of a client's request: what looks like ours is taken out of its headers. */
+int mds_post_read_request(request_rec *r);
+
+/** The client's request that @a r is a part of. */
+mds_request_t *mds_request(request_rec *r);
+
+/** Its view of the configuration. */
+mds_view_t *mds_view(request_rec *r);
+
+/** AuthType Django holds for @a r. */
+int mds_is_our_auth(request_rec *r);
+
+/**
+ * The session of @a r on the site of @a view, begun at first need; nothing is read.
+ * NULL: the site cannot be opened; that was logged, and the answer is 500.
+ */
+mds_session_t *mds_session(request_rec *r, mds_view_t *view);
+
+/** Who is logged in; asked once. As djs_auth_user(). */
+apr_status_t mds_session_user(request_rec *r, mds_session_t *session) DJS_MUST_CHECK;
+
+/** What stands for the session in the log. */
+const char *mds_session_digest(request_rec *r, const mds_session_t *session);
+
+/** Take every header that could pass for one of ours out of r->headers_in. */
+void mds_strip_headers(request_rec *r, const apr_array_header_t *custom);
+
+/** Answer with 503, and say when to come back. */
+int mds_unavailable(request_rec *r);
+
+/* ---- the hooks of the other files ---- */
+
+int mds_check_authn(request_rec *r);   /* mds_auth.c */
+int mds_auth_checker(request_rec *r);
+
+int mds_fixups(request_rec *r);        /* mds_export.c */
+/** DJANGO_SESSION_STATUS and DJANGO_SESSION_REASON for a request that ends before fixups. */
+void mds_export_refusal(request_rec *r, mds_session_t *session);
+
+void mds_filter_register(void);        /* mds_filter.c */
+void mds_insert_filter(request_rec *r);
+
+#endif

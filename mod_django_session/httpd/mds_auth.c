@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * AuthType Django: who is logged in is the request's user; nobody goes to the login page or gets
+ * 401; a user without the right gets 403.
+ */
+#include "mds.h"
+
+#include <apr_strings.h>
+
+#include "json.h"
+#include "url.h"
+
+/* ---- where to go ---- */
+
+/* Path and query of what the client asked for, as it sent them: Django's get_full_path(). */
+static const char *asked_for(request_rec *r)
+{
+    const char *uri, *scheme;
+
+    while (r->main || r->prev) {
+        r = r->prev ? r->prev : r->main;
+    }
+    uri = r->unparsed_uri;
+    scheme = strstr(uri, "://");
+    if (*uri != '/' && scheme) {
+        uri = scheme + 3 + strcspn(scheme + 3, "/?");
+        uri = *uri == '/' ? uri : apr_pstrcat(r->pool, "/", uri, NULL);
+    }
+    /* Two slashes in front would be a host. */
+    if (uri[0] == '/' && uri[1] == '/') {
+        uri = apr_pstrcat(r->pool, "/%2F", uri + 2, NULL);
+    }
+    return *uri == '/' ? uri : "/";
+}
+
+/* redirect_to_login(): a login page on another site needs the whole address to come back. */
+static const char *login_page(request_rec *r, const djs_settings_t *settings)
+{
+    const char *next = asked_for(r);
+    const char *here = ap_construct_url(r->pool, "/", r);
+    const char *url = settings->login_url;
+    djs_ctx_t ctx = { .pool = r->pool };
+
+    if ((*url != '/' || url[1] == '/') && strncasecmp(url, here, strlen(here)) != 0) {
+        next = ap_construct_url(r->pool, next, r);
+    }
+    return djs_url_login(&ctx, url, settings->redirect_field_name, next);
+}
+
+static int header_has(request_rec *r, const char *header, const char *word)
+{
+    const char *value = apr_table_get(r->headers_in, header);
+
+    return value && ap_strcasestr(value, word);
+}
+
+/* A browser that shows a page; not a script in one, which could make nothing of a login page. */
+static int is_page_view(request_rec *r)
+{
+    return r->method_number == M_GET /* HEAD too */
+           && header_has(r, "Accept", "text/html")
+           && (!apr_table_get(r->headers_in, "Sec-Fetch-Mode")
+               || header_has(r, "Sec-Fetch-Mode", "navigate"))
+           && !header_has(r, "X-Requested-With", "XMLHttpRequest");
+}
+
+static int sends_to_login(request_rec *r, const djs_settings_t *settings)
+{
+    switch (settings->unauthenticated) {
+    case DJS_UNAUTHENTICATED_REDIRECT:
+        return 1;
+    case DJS_UNAUTHENTICATED_401:
+        return 0;
+    default:
+        return is_page_view(r);
+    }
+}
+
+/* ---- refusals ---- */
+
+/* What differs from visitor to visitor is kept by no cache. */
+static void keep_from_caches(request_rec *r)
+{
+    apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
+    apr_table_mergen(r->err_headers_out, "Vary", "Cookie");
+}
+
+static const char *refusal_as_json(request_rec *r, const djs_settings_t *settings,
+                                   djs_reason_t reason)
+{
+    djs_ctx_t ctx = { .pool = r->pool };
+    djs_value_t *dict = djs_value_make_dict(r->pool);
+
+    djs_value_set(dict, djs_bytes("login"),
+                  djs_value_make_str(r->pool, djs_bytes(settings->login_url)));
+    djs_value_set(dict, djs_bytes("reason"),
+                  djs_value_make_str(r->pool, djs_bytes(djs_reason_name(reason))));
+    return djs_json_dumps(&ctx, DJS_JSON_COMPACT, dict).data;
+}
+
+static int challenge(request_rec *r, const djs_settings_t *settings, djs_reason_t reason)
+{
+    apr_table_setn(r->err_headers_out, "WWW-Authenticate",
+                   apr_psprintf(r->pool, "Django login=\"%s\"",
+                                ap_escape_quotes(r->pool, settings->login_url)));
+    if (header_has(r, "Accept", "application/json") && !header_has(r, "Accept", "text/html")) {
+        /* httpd marks a body that is given as text with a quote in front. */
+        ap_custom_response(r, HTTP_UNAUTHORIZED,
+                           apr_pstrcat(r->pool, "\"", refusal_as_json(r, settings, reason), "\n",
+                                       NULL));
+        mds_request(r)->json_body = 1;
+    }
+    return HTTP_UNAUTHORIZED;
+}
+
+static int refuse(request_rec *r, const djs_settings_t *settings, mds_session_t *session)
+{
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                  DJSNO(0112) MDS_SESSION_MSG("no login for %s: %s"),
+                  mds_session_digest(r, session), r->uri, djs_reason_name(session->reason));
+    mds_export_refusal(r, session);
+    keep_from_caches(r);
+    if (sends_to_login(r, settings)) {
+        apr_table_setn(r->headers_out, "Location", login_page(r, settings));
+        return HTTP_MOVED_TEMPORARILY;
+    }
+    return challenge(r, settings, session->reason);
+}
+
+static int store_failed(request_rec *r, mds_session_t *session)
+{
+    djs_ctx_t *ctx = &mds_request(r)->ctx;
+
+    session->reason = DJS_REASON_STORE_ERROR;
+    if (mds_may_log(MDS_MSG_0111, ctx->now)) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      DJSNO(0111) MDS_SESSION_MSG("not to be read: %s"),
+                      mds_session_digest(r, session), ctx->problem);
+    }
+    djs_forget(ctx);
+    mds_export_refusal(r, session);
+    return mds_unavailable(r);
+}
+
+/* ---- hooks ---- */
+
+static const char *remote_user(const djs_settings_t *settings, const djs_user_t *user)
+{
+    switch (settings->remote_user) {
+    case DJS_REMOTE_USER_ID:
+        return user->id;
+    case DJS_REMOTE_USER_EMAIL:
+        return user->email;
+    default:
+        return user->username;
+    }
+}
+
+static int accept_user(request_rec *r, const djs_settings_t *settings, const djs_user_t *user)
+{
+    const char *name = remote_user(settings, user);
+
+    if (!name || !*name) {
+        if (mds_may_log(MDS_MSG_0114, mds_request(r)->ctx.now)) {
+            ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                          DJSNO(0114) "user %s has not what DjangoRemoteUser %s asks for",
+                          user->username,
+                          djs_settings_text(r->pool, settings,
+                                            &djs_setting_rows()[DJS_SETTING_REMOTE_USER]));
+        }
+        return HTTP_FORBIDDEN;
+    }
+    r->user = apr_pstrdup(r->pool, name);
+    r->ap_auth_type = apr_pstrdup(r->pool, "Django");
+    return OK;
+}
+
+int mds_check_authn(request_rec *r)
+{
+    mds_view_t *view;
+    mds_session_t *session;
+
+    if (!mds_is_our_auth(r)) {
+        return DECLINED;
+    }
+    view = mds_view(r);
+    session = mds_session(r, view);
+    if (!session) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    /* Whatever DjangoSessionOnStoreError says: without the store nobody is let in. */
+    if (mds_session_user(r, session) != APR_SUCCESS) {
+        return store_failed(r, session);
+    }
+    if (!session->user) {
+        return refuse(r, view->settings, session);
+    }
+    return accept_user(r, view->settings, session->user);
+}
+
+/*
+ * mod_authz_core answers 401 to a user without the right, unless AuthzSendForbiddenOnFailure is On:
+ * right for Basic, where the browser then asks for another password, but here a script would go
+ * to log in somebody who is logged in. So we ask all checkers ourselves and correct that answer.
+ */
+int mds_auth_checker(request_rec *r)
+{
+    mds_request_t *request;
+    mds_session_t *session;
+    int answer;
+
+    if (!r->user || !mds_is_our_auth(r)) {
+        return DECLINED;
+    }
+    request = mds_request(r);
+    if (request->inside_authz) {
+        return DECLINED;
+    }
+    request->inside_authz = 1;
+    answer = ap_run_auth_checker(r);
+    request->inside_authz = 0;
+    if (answer != HTTP_UNAUTHORIZED && answer != HTTP_FORBIDDEN) {
+        return answer;
+    }
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, DJSNO(0113) "user %s lacks a right for %s", r->user,
+                  r->uri);
+    session = mds_session(r, mds_view(r));
+    if (session) {
+        session->reason = DJS_REASON_NO_PERMISSION;
+        mds_export_refusal(r, session);
+    }
+    keep_from_caches(r);
+    return HTTP_FORBIDDEN;
+}

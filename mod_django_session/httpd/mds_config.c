@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Directives, made from the rows of settings.def; what merges; what is judged at start.
+ *
+ * Two directives of other modules are listened to as well (httpd hands a directive to every module
+ * that knows it): DBDriver and DBDParams tell which database a virtual host has, which mod_dbd keeps
+ * to itself, and AuthType tells at start which sections will need a session.
+ */
+#include "mds.h"
+
+#include <apr_file_io.h>
+#include <apr_lib.h>
+
+/* ---- directives ---- */
+
+static const char *refuse_htaccess(cmd_parms *cmd)
+{
+    return apr_psprintf(cmd->pool,
+                        "%s is not allowed in .htaccess files: it belongs into the server's own "
+                        "configuration (the server, a virtual host, or a section such as "
+                        "<Directory> or <Location>)",
+                        cmd->cmd->name);
+}
+
+/* Paths of secrets are below ServerRoot, as all paths of the configuration. */
+static const char *resolve_secret(apr_pool_t *pool, const char *spec)
+{
+    apr_size_t prefix;
+    const char *path;
+
+    if (strncmp(spec, "file:", 5) != 0 && strncmp(spec, "exec:", 5) != 0) {
+        return spec;
+    }
+    prefix = 5;
+    path = spec[prefix] ? ap_server_root_relative(pool, spec + prefix) : NULL;
+    return path ? apr_pstrcat(pool, apr_pstrmemdup(pool, spec, prefix), path, NULL) : spec;
+}
+
+/* What only the server can say of a value, beside what djs_settings_set() judges. */
+static const char *adapt(cmd_parms *cmd, const djs_setting_row_t *row, const char *value,
+                         const char **adapted)
+{
+    *adapted = value;
+    if (row->kind == DJS_KIND_SECRET || row->kind == DJS_KIND_SECRETS) {
+        *adapted = resolve_secret(cmd->pool, value);
+    }
+    else if (row->id == DJS_SETTING_ENGINE) {
+        *adapted = djs_stores_engine_name(value);
+        if (!*adapted) {
+            return apr_psprintf(cmd->pool, "%s: there is no engine \"%s\"; there is: %s",
+                                row->directive, value, djs_stores_names(cmd->pool));
+        }
+    }
+    return NULL;
+}
+
+static const char *set_directive(cmd_parms *cmd, void *section, int argc, char *const argv[])
+{
+    mds_dir_t *dir = section;
+    const djs_setting_row_t *row = &djs_setting_rows()[(apr_size_t)cmd->info];
+    djs_ctx_t ctx = { .pool = cmd->pool };
+    const char **values = apr_pcalloc(cmd->pool, (argc + 1) * sizeof(*values));
+    const char *error;
+    int i;
+
+    if (!strchr(row->context, 'H') && ap_check_cmd_context(cmd, NOT_IN_HTACCESS)) {
+        return refuse_htaccess(cmd);
+    }
+    error = ap_check_cmd_context(cmd, NOT_IN_LIMIT);
+    for (i = 0; !error && i < argc; i++) {
+        error = adapt(cmd, row, argv[i], &values[i]);
+    }
+    if (error) {
+        return error;
+    }
+    if (djs_settings_set(&ctx, dir->set, row, argc, values) != APR_SUCCESS) {
+        return ctx.problem;
+    }
+    return NULL;
+}
+
+static const char *note_auth_type(cmd_parms *cmd, void *section, const char *type)
+{
+    mds_dir_t *dir = section;
+
+    (void)cmd;
+    dir->auth_set = 1;
+    dir->auth = strcasecmp(type, "Django") == 0;
+    return NULL;
+}
+
+static const char *note_driver(cmd_parms *cmd, void *section, const char *driver)
+{
+    (void)section;
+    mds_server_of(cmd->server)->driver = driver;
+    return NULL;
+}
+
+static const char *note_params(cmd_parms *cmd, void *section, const char *params)
+{
+    (void)section;
+    mds_server_of(cmd->server)->params = params;
+    return NULL;
+}
+
+/*
+ * Every row is listed for all contexts; set_directive() refuses what may not stand in .htaccess,
+ * with a better reason than httpd's "not allowed here", and under AllowOverrideList too.
+ */
+#define CONTEXTS (RSRC_CONF | ACCESS_CONF | OR_AUTHCFG)
+
+const command_rec mds_commands[] = {
+#define SETTING(ID, member, type, directive, option, kind, def, context, values, about)            \
+    AP_INIT_TAKE_ARGV(directive, set_directive, (void *)DJS_SETTING_##ID, CONTEXTS,                \
+                      "[" values "] " about),
+#include "settings.def"
+#undef SETTING
+    AP_INIT_TAKE1("AuthType", note_auth_type, NULL, OR_AUTHCFG, "noted by mod_django_session"),
+    AP_INIT_TAKE1("DBDriver", note_driver, NULL, RSRC_CONF, "noted by mod_django_session"),
+    AP_INIT_TAKE1("DBDParams", note_params, NULL, RSRC_CONF, "noted by mod_django_session"),
+    { .name = NULL }
+};
+
+/* ---- create and merge ---- */
+
+void *mds_dir_create(apr_pool_t *pool, char *path)
+{
+    mds_dir_t *dir = apr_pcalloc(pool, sizeof(*dir));
+
+    dir->set = djs_settings_make(pool);
+    dir->where = apr_pstrdup(pool, path);
+    dir->transient = mds_process.running;
+    if (!dir->transient) {
+        dir->next_section = mds_process.sections;
+        mds_process.sections = dir;
+    }
+    return dir;
+}
+
+static mds_dir_t *merge(apr_pool_t *pool, const mds_dir_t *outer, const mds_dir_t *inner)
+{
+    mds_dir_t *merged = apr_pcalloc(pool, sizeof(*merged));
+
+    merged->set = djs_settings_merge(pool, outer->set, inner->set);
+    merged->where = inner->where ? inner->where : outer->where;
+    merged->auth_set = outer->auth_set || inner->auth_set;
+    merged->auth = inner->auth_set ? inner->auth : outer->auth;
+    merged->transient = outer->transient || inner->transient;
+    merged->inner = inner;
+    return merged;
+}
+
+static mds_dir_t *find_merged(const mds_dir_t *outer, const mds_dir_t *inner)
+{
+    mds_dir_t *merged = mds_load(&outer->merged);
+
+    while (merged && merged->inner != inner) {
+        merged = merged->next_merged;
+    }
+    return merged;
+}
+
+void *mds_dir_merge(apr_pool_t *pool, void *outer_, void *inner_)
+{
+    mds_dir_t *outer = outer_;
+    mds_dir_t *inner = inner_;
+    mds_dir_t *merged;
+
+    if (outer->transient || inner->transient) {
+        return merge(pool, outer, inner);
+    }
+    merged = find_merged(outer, inner);
+    if (merged) {
+        return merged;
+    }
+    mds_process_lock();
+    merged = find_merged(outer, inner);
+    if (!merged) {
+        merged = merge(mds_process.pool, outer, inner);
+        merged->next_merged = outer->merged;
+        mds_publish(&outer->merged, merged);
+    }
+    mds_process_unlock();
+    return merged;
+}
+
+void *mds_server_create(apr_pool_t *pool, server_rec *server)
+{
+    mds_server_t *mine = apr_pcalloc(pool, sizeof(*mine));
+
+    mine->server = server;
+    mine->params = "";
+    return mine;
+}
+
+void *mds_server_merge(apr_pool_t *pool, void *outer_, void *inner_)
+{
+    const mds_server_t *outer = outer_;
+    const mds_server_t *inner = inner_;
+    mds_server_t *merged = apr_pmemdup(pool, inner, sizeof(*inner));
+
+    /* As mod_dbd merges them. */
+    merged->driver = inner->driver ? inner->driver : outer->driver;
+    merged->params = *inner->params ? inner->params : outer->params;
+    return merged;
+}
+
+int mds_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
+{
+    (void)plog;
+    (void)ptemp;
+    mds_process_begin(pconf);
+    return OK;
+}
+
+/* ---- every section of the configuration ---- */
+
+typedef struct walk_t {
+    int (*each)(struct walk_t *walk, mds_server_t *server, mds_dir_t *dir);
+    apr_pool_t *pool;
+    mds_server_t *server;
+    int failures;
+} walk_t;
+
+static void visit(walk_t *walk, mds_dir_t *dir)
+{
+    walk->failures += !walk->each(walk, walk->server, dir);
+}
+
+static void walk_sections(walk_t *walk, const apr_array_header_t *sections, mds_dir_t *outer)
+{
+    int i;
+
+    for (i = 0; sections && i < sections->nelts; i++) {
+        ap_conf_vector_t *section = APR_ARRAY_IDX(sections, i, ap_conf_vector_t *);
+        const core_dir_config *core = ap_get_core_module_config(section);
+        mds_dir_t *inner = ap_get_module_config(section, &django_session_module);
+        mds_dir_t *dir = outer;
+
+        if (inner) {
+            inner->seen = 1;
+            dir = mds_dir_merge(walk->pool, outer, inner);
+            visit(walk, dir);
+        }
+        if (core) {
+            walk_sections(walk, core->sec_file, dir);
+            walk_sections(walk, core->sec_if, dir);
+        }
+    }
+}
+
+/* How many sections failed. */
+static int walk_all(walk_t *walk, server_rec *main_server)
+{
+    server_rec *server;
+    mds_dir_t *section;
+
+    for (server = main_server; server; server = server->next) {
+        const core_server_config *core = ap_get_core_module_config(server->module_config);
+        const core_dir_config *dir = ap_get_core_module_config(server->lookup_defaults);
+        mds_dir_t *base = ap_get_module_config(server->lookup_defaults, &django_session_module);
+
+        walk->server = mds_server_of(server);
+        visit(walk, base);
+        base->seen = 1;
+        walk_sections(walk, core->sec_dir, base);
+        walk_sections(walk, core->sec_url, base);
+        walk_sections(walk, dir->sec_file, base);
+        walk_sections(walk, dir->sec_if, base);
+    }
+    /* What httpd's core does not list, <Proxy> for one. */
+    walk->server = mds_server_of(main_server);
+    for (section = mds_process.sections; section; section = section->next_section) {
+        if (!section->seen) {
+            visit(walk, mds_dir_merge(walk->pool,
+                                      ap_get_module_config(main_server->lookup_defaults,
+                                                           &django_session_module),
+                                      section));
+        }
+    }
+    return walk->failures;
+}
+
+static const char *place(apr_pool_t *pool, const mds_server_t *server, const mds_dir_t *dir)
+{
+    const server_rec *s = server->server;
+    const char *host = s->is_virtual
+                           ? apr_psprintf(pool, "virtual host %s", s->server_hostname)
+                           : "the main server";
+
+    return dir->where ? apr_psprintf(pool, "section %s of %s", dir->where, host) : host;
+}
+
+/* ---- what is judged at start ---- */
+
+static int starts_with_exec(const char *spec)
+{
+    return spec && strncmp(spec, "exec:", 5) == 0;
+}
+
+/* exec: is run once at start, so not when httpd reads its configuration for the first time. */
+static int must_wait(const djs_settings_t *settings)
+{
+    int i;
+
+    if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG
+        || ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL) {
+        return 0;
+    }
+    if (starts_with_exec(settings->secret_key)) {
+        return 1;
+    }
+    for (i = 0; settings->secret_key_fallbacks && i < settings->secret_key_fallbacks->nelts; i++) {
+        if (starts_with_exec(
+                APR_ARRAY_IDX(settings->secret_key_fallbacks, i, const char *))) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void collect_header_names(mds_server_t *server, const djs_settings_t *settings,
+                                 apr_pool_t *pool)
+{
+    int i;
+
+    for (i = 0; i < settings->header->rules->nelts; i++) {
+        const char *name = APR_ARRAY_IDX(settings->header->rules, i, djs_export_rule_t).name;
+
+        if (!server->header_names) {
+            server->header_names = apr_array_make(pool, 4, sizeof(const char *));
+        }
+        APR_ARRAY_PUSH(server->header_names, const char *) = name;
+    }
+}
+
+static int judge(walk_t *walk, mds_server_t *server, mds_dir_t *dir)
+{
+    mds_view_t *view = mds_view_of(dir, server, walk->pool);
+    djs_ctx_t ctx = { .pool = walk->pool, .now = apr_time_now() };
+
+    collect_header_names(server, view->settings, walk->pool);
+    if (!view->on) {
+        return 1;
+    }
+    if ((must_wait(view->settings) ? mds_view_check(&ctx, view) : mds_view_open(&ctx, view))
+        == APR_SUCCESS) {
+        return 1;
+    }
+    ap_log_error(APLOG_MARK, APLOG_ERR | APLOG_STARTUP, 0, server->server,
+                 DJSNO(0101) "in the configuration of %s: %s",
+                 place(walk->pool, server, dir), ctx.problem);
+    return 0;
+}
+
+int mds_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server)
+{
+    walk_t walk = { .each = judge, .pool = pconf };
+
+    (void)plog;
+    (void)ptemp;
+    return walk_all(&walk, server) == 0 ? OK : HTTP_INTERNAL_SERVER_ERROR;
+}
+
+/* ---- httpd -t -D DUMP_DJANGO ---- */
+
+static int dump(walk_t *walk, mds_server_t *server, mds_dir_t *dir)
+{
+    const mds_view_t *view = mds_view_of(dir, server, walk->pool);
+    const djs_setting_row_t *rows = djs_setting_rows();
+    apr_file_t *out;
+    int i;
+
+    if (apr_file_open_stdout(&out, walk->pool) != APR_SUCCESS) {
+        return 0;
+    }
+    apr_file_printf(out, "# %s%s\n", place(walk->pool, server, dir),
+                    dir->auth ? ", AuthType Django" : "");
+    for (i = 0; i < DJS_SETTING_COUNT; i++) {
+        const char *text = djs_settings_text(walk->pool, view->settings, &rows[i]);
+
+        if (text) {
+            apr_file_printf(out, "%s %s%s\n", rows[i].directive, text,
+                            dir->set->is_set[i] ? "" : "    # default");
+        }
+    }
+    apr_file_printf(out, "\n");
+    return 1;
+}
+
+void mds_dump_config(apr_pool_t *pconf, server_rec *server)
+{
+    walk_t walk = { .each = dump, .pool = pconf };
+
+    if (ap_exists_config_define("DUMP_DJANGO")) {
+        walk_all(&walk, server);
+    }
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Environment and request headers for the application, set anew for each request, subrequest and
+ * internal redirect, since each may be of another section.
+ */
+#include "mds.h"
+
+#include <apr_strings.h>
+
+/* The CSRF cookie's name, until a directive says otherwise. */
+#define CSRF_COOKIE "csrftoken"
+
+static void put(void *table, const char *name, const char *value)
+{
+    if (value) {
+        apr_table_setn(table, name, value);
+    }
+    else {
+        apr_table_unset(table, name);
+    }
+}
+
+static djs_export_facts_t facts_of(const mds_session_t *session)
+{
+    djs_export_facts_t facts = {
+        .site = session->site,
+        .session = session->middleware->session,
+        .user = session->user,
+        .reason = session->reason
+    };
+
+    return facts;
+}
+
+void mds_export_refusal(request_rec *r, mds_session_t *session)
+{
+    const char *status
+        = djs_session_status_name(djs_session_status(session->middleware->session));
+
+    apr_table_setn(r->subprocess_env, "DJANGO_SESSION_STATUS", status);
+    apr_table_setn(r->subprocess_env, "DJANGO_SESSION_REASON", djs_reason_name(session->reason));
+}
+
+/* ---- request headers ---- */
+
+/* Requests share their headers with their subrequests; what is of one must not reach the other. */
+static void own_headers(request_rec *r)
+{
+    if (r->main || r->prev) {
+        r->headers_in = apr_table_copy(r->pool, r->headers_in);
+    }
+}
+
+/* What an outer or earlier request was told is not this one's. */
+static void undo_earlier(request_rec *r, const mds_request_t *request)
+{
+    if (request->told_headers || request->hid_cookie) {
+        own_headers(r);
+    }
+    if (request->told_headers) {
+        mds_strip_headers(r, mds_server_of(r->server)->header_names);
+    }
+    if (request->hid_cookie) {
+        apr_table_setn(r->headers_in, "Cookie", request->cookie);
+    }
+}
+
+static void hide_cookies(request_rec *r, mds_request_t *request, const djs_settings_t *settings)
+{
+    const char *names[] = { settings->cookie_name, CSRF_COOKIE };
+
+    if (request->cookie) {
+        put(r->headers_in, "Cookie", djs_cookie_remove(&request->ctx, request->cookie, names, 2));
+        request->hid_cookie = 1;
+    }
+}
+
+/* Headers that an .htaccess file names are not among the server's. */
+static void strip_named(request_rec *r, const djs_export_conf_t *conf)
+{
+    apr_array_header_t *names = apr_array_make(r->pool, conf->rules->nelts, sizeof(const char *));
+    int i;
+
+    for (i = 0; i < conf->rules->nelts; i++) {
+        APR_ARRAY_PUSH(names, const char *)
+            = APR_ARRAY_IDX(conf->rules, i, djs_export_rule_t).name;
+    }
+    mds_strip_headers(r, names);
+}
+
+/* ---- the hook ---- */
+
+static void warn_of_size(request_rec *r, const mds_session_t *session, const char *what,
+                         apr_size_t size)
+{
+    if (size && mds_may_log(MDS_MSG_0120, r->request_time)) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                      DJSNO(0120) MDS_SESSION_MSG("%s of %" APR_SIZE_T_FMT
+                                                  " bytes is too large and was left out"),
+                      mds_session_digest(r, session), what, size);
+    }
+}
+
+static apr_status_t tell(request_rec *r, mds_request_t *request, const djs_settings_t *settings,
+                         mds_session_t *session)
+{
+    djs_export_facts_t facts = facts_of(session);
+    apr_size_t overflow = 0;
+    apr_status_t rv = APR_SUCCESS;
+
+    if (settings->env->on) {
+        rv = djs_export_env(&request->ctx, &facts, put, r->subprocess_env, &overflow);
+        warn_of_size(r, session, "a variable", overflow);
+    }
+    if (rv == APR_SUCCESS && settings->header->on) {
+        overflow = 0;
+        strip_named(r, settings->header);
+        rv = djs_export_headers(&request->ctx, &facts, put, r->headers_in, &overflow);
+        request->told_headers = 1;
+        warn_of_size(r, session, "a header", overflow);
+    }
+    return rv;
+}
+
+static int store_failed(request_rec *r, mds_request_t *request, mds_session_t *session)
+{
+    if (mds_may_log(MDS_MSG_0111, request->ctx.now)) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      DJSNO(0111) MDS_SESSION_MSG("not to be read: %s"),
+                      mds_session_digest(r, session), request->ctx.problem);
+    }
+    djs_forget(&request->ctx);
+    if (session->site->settings->on_store_error == DJS_ON_STORE_ERROR_ANONYMOUS) {
+        return DECLINED;
+    }
+    return mds_unavailable(r);
+}
+
+int mds_fixups(request_rec *r)
+{
+    mds_request_t *request = mds_request(r);
+    mds_view_t *view = mds_view(r);
+    const djs_settings_t *settings = view->settings;
+    mds_session_t *session;
+
+    undo_earlier(r, request);
+    if (!view->on && !mds_is_our_auth(r)) {
+        return DECLINED;
+    }
+    if (settings->hide_cookie || settings->header->on) {
+        own_headers(r);
+    }
+    if (settings->hide_cookie) {
+        hide_cookies(r, request, settings);
+    }
+    if (!settings->env->on && !settings->header->on) {
+        return DECLINED;
+    }
+    session = mds_session(r, view);
+    if (!session) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (tell(r, request, settings, session) != APR_SUCCESS) {
+        return store_failed(r, request, session);
+    }
+    return DECLINED;
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The output filter: at the first bytes of a client's answer the application's update headers are
+ * taken out and applied, the session is saved, and the cookie is put in; then it is gone.
+ *
+ * It runs after the filters that make content and before those that keep or send it (mod_cache,
+ * the protocol), on the answer that the client gets: a subrequest has none, of a chain of internal
+ * redirects it is the last one's, and an error document is an answer as any other.
+ *
+ * When the save decides that the answer must be another (400, 500, 503), an error bucket tells httpd
+ * to make that one, and whatever the application still sends is dropped.
+ */
+#include "mds.h"
+
+#include <apr_buckets.h>
+#include <apr_strings.h>
+#include <util_filter.h>
+
+static ap_filter_rec_t *filter;
+
+#define SET_HEADER    "Django-Session-Set"
+#define UPDATE_HEADER "Django-Session-Update"
+
+/* The filter that only drops has this as its context. */
+static const char dropping[] = "dropping";
+
+/* ---- the application's headers ---- */
+
+typedef struct taken_t {
+    apr_array_header_t *pairs;   /* values of Django-Session-Set, const char * */
+    apr_array_header_t *objects; /* of Django-Session-Update */
+} taken_t;
+
+static int collect(void *values, const char *name, const char *value)
+{
+    (void)name;
+    APR_ARRAY_PUSH((apr_array_header_t *)values, const char *) = value;
+    return 1;
+}
+
+static apr_array_header_t *take(request_rec *r, const char *name)
+{
+    apr_array_header_t *values = apr_array_make(r->pool, 0, sizeof(const char *));
+
+    apr_table_do(collect, values, r->headers_out, name, NULL);
+    apr_table_do(collect, values, r->err_headers_out, name, NULL);
+    if (values->nelts > 0) {
+        apr_table_unset(r->headers_out, name);
+        apr_table_unset(r->err_headers_out, name);
+    }
+    return values;
+}
+
+static taken_t take_update(request_rec *r)
+{
+    taken_t taken = { take(r, SET_HEADER), take(r, UPDATE_HEADER) };
+
+    return taken;
+}
+
+static int is_empty(const taken_t *taken)
+{
+    return taken->pairs->nelts == 0 && taken->objects->nelts == 0;
+}
+
+static int is_session_cookie(void *name, const char *header, const char *value)
+{
+    (void)header;
+    return !djs_cookie_line_is(value, name); /* 0 ends the search */
+}
+
+/* The application sets the session cookie itself: it is Django, or wants to be. */
+static int app_sets_cookie(request_rec *r, const djs_settings_t *settings)
+{
+    return !apr_table_do(is_session_cookie, (void *)settings->cookie_name, r->headers_out,
+                         "Set-Cookie", NULL)
+           || !apr_table_do(is_session_cookie, (void *)settings->cookie_name, r->err_headers_out,
+                            "Set-Cookie", NULL);
+}
+
+static apr_status_t parse(djs_ctx_t *ctx, const taken_t *taken, djs_update_t *update)
+{
+    apr_status_t rv = APR_SUCCESS;
+    int i;
+
+    for (i = 0; rv == APR_SUCCESS && i < taken->pairs->nelts; i++) {
+        rv = djs_update_parse_pairs(ctx, update,
+                                    djs_bytes(APR_ARRAY_IDX(taken->pairs, i, const char *)));
+    }
+    for (i = 0; rv == APR_SUCCESS && i < taken->objects->nelts; i++) {
+        rv = djs_update_parse_json(ctx, update,
+                                   djs_bytes(APR_ARRAY_IDX(taken->objects, i, const char *)));
+    }
+    return rv;
+}
+
+/* ---- the answer's headers ---- */
+
+static int has_star(void *baton, const char *name, const char *value)
+{
+    (void)baton;
+    (void)name;
+    return !ap_find_token(NULL, value, "*"); /* 0 ends the search */
+}
+
+/* httpd itself removes doubles when it sends the header. */
+static void vary_on_cookie(request_rec *r)
+{
+    if (apr_table_do(has_star, NULL, r->headers_out, "Vary", NULL)
+        && apr_table_do(has_star, NULL, r->err_headers_out, "Vary", NULL)) {
+        apr_table_mergen(r->headers_out, "Vary", "Cookie");
+    }
+}
+
+static void send_answer(request_rec *r, const djs_answer_t *answer)
+{
+    if (answer->status) {
+        /* Nothing that the application said about its answer is true of this one. */
+        apr_table_clear(r->headers_out);
+        apr_table_clear(r->err_headers_out);
+        if (answer->status == HTTP_SERVICE_UNAVAILABLE) {
+            (void)mds_unavailable(r);
+        }
+    }
+    if (answer->vary) {
+        /* What is made in place of this answer inherits only the second table. */
+        answer->status ? apr_table_mergen(r->err_headers_out, "Vary", "Cookie")
+                       : vary_on_cookie(r);
+    }
+    if (answer->set_cookie) {
+        apr_table_addn(r->err_headers_out, "Set-Cookie", answer->set_cookie);
+    }
+}
+
+/* ---- saving ---- */
+
+static void log_failure(request_rec *r, const mds_session_t *session, apr_status_t rv,
+                        const char *problem)
+{
+    const char *digest = mds_session_digest(r, session);
+
+    if (rv == DJS_EINTERRUPTED) {
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                      DJSNO(0133) MDS_SESSION_MSG("deleted while the request was answered"),
+                      digest);
+    }
+    else if (rv == DJS_EINVAL) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      DJSNO(0131) MDS_SESSION_MSG("the update of %s was refused: %s"), digest,
+                      r->uri, problem);
+    }
+    else if (mds_may_log(MDS_MSG_0132, r->request_time)) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      DJSNO(0132) MDS_SESSION_MSG("not to be saved: %s"), digest, problem);
+    }
+}
+
+static void note_login(request_rec *r, djs_ctx_t *ctx, const mds_session_t *session,
+                       const djs_update_t *update)
+{
+    const djs_user_t *user = djs_update_user(update);
+    djs_users_t *users = session->site->users;
+
+    if (user && users && users->ops->set_last_login(users, ctx, user->id) != APR_SUCCESS) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                      DJSNO(0134) MDS_SESSION_MSG("user %s logged in, last_login not saved: %s"),
+                      mds_session_digest(r, session), user->username, ctx->problem);
+        djs_forget(ctx);
+    }
+}
+
+/* What the application may ask for, and has said well. NULL: nothing; the answer may be 500. */
+static djs_update_t *allowed_update(request_rec *r, const djs_settings_t *settings,
+                                    const mds_session_t *session, const taken_t *taken,
+                                    int *status)
+{
+    djs_ctx_t *ctx = &mds_request(r)->ctx;
+    djs_update_t *update;
+
+    if (is_empty(taken) || r->status >= HTTP_INTERNAL_SERVER_ERROR) {
+        return NULL;
+    }
+    update = djs_update_make(ctx);
+    if (parse(ctx, taken, update) != APR_SUCCESS) {
+        log_failure(r, session, DJS_EINVAL, ctx->problem);
+        djs_forget(ctx);
+        *status = HTTP_INTERNAL_SERVER_ERROR;
+        return NULL;
+    }
+    if (djs_update_has_login(update) && settings->update != DJS_UPDATE_LOGIN) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      DJSNO(0135) MDS_SESSION_MSG("the update of %s has a login or logout, which "
+                                                  "needs DjangoSessionUpdate Login"),
+                      mds_session_digest(r, session), r->uri);
+        *status = HTTP_INTERNAL_SERVER_ERROR;
+        return NULL;
+    }
+    return update;
+}
+
+/* One session's part in the answer. */
+static void finish_session(request_rec *r, mds_session_t *session, djs_update_t *update,
+                           djs_answer_t *answer)
+{
+    djs_ctx_t *ctx = &mds_request(r)->ctx;
+    const djs_settings_t *settings = session->site->settings;
+    int secure = strcmp(ap_http_scheme(r), "https") == 0;
+    int status = answer->status ? answer->status : r->status;
+    djs_answer_t mine = { .status = 0 };
+    apr_status_t rv;
+
+    rv = djs_middleware_finish(ctx, session->middleware, status, secure, update,
+                               app_sets_cookie(r, settings), &mine);
+    if (rv != APR_SUCCESS) {
+        log_failure(r, session, rv, ctx->problem);
+        djs_forget(ctx);
+    }
+    else if (update) {
+        note_login(r, ctx, session, update);
+    }
+    mine.status = mine.status ? mine.status : answer->status;
+    *answer = mine;
+}
+
+static void warn_of_update(request_rec *r)
+{
+    if (mds_may_log(MDS_MSG_0130, r->request_time)) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                      DJSNO(0130) "%s sent a session update, which DjangoSessionUpdate does not "
+                                  "allow there",
+                      r->uri);
+    }
+}
+
+/* Make the answer's headers. Gives the status that it must have instead of its own, or 0. */
+static int finish(request_rec *r, mds_request_t *request)
+{
+    mds_view_t *view = mds_view(r);
+    int on = view->on || mds_is_our_auth(r);
+    mds_session_t *mine = on ? mds_session(r, view) : NULL;
+    taken_t taken = take_update(r);
+    djs_update_t *update = NULL;
+    djs_answer_t answer = { .status = 0 };
+    mds_session_t *session;
+    int status = 0;
+
+    if (mine && view->settings->update != DJS_UPDATE_OFF) {
+        update = allowed_update(r, view->settings, mine, &taken, &status);
+    }
+    else if (!is_empty(&taken)) {
+        warn_of_update(r);
+    }
+    for (session = request->sessions; session; session = session->next) {
+        answer = (djs_answer_t){ .status = status };
+        finish_session(r, session, session == mine ? update : NULL, &answer);
+        status = answer.status;
+        send_answer(r, &answer);
+    }
+    return status;
+}
+
+/* ---- the filter ---- */
+
+static apr_status_t drop(request_rec *r, apr_bucket_brigade *brigade)
+{
+    (void)r;
+    apr_brigade_cleanup(brigade);
+    return AP_FILTER_ERROR;
+}
+
+/* Have httpd answer with @a status, and drop what the application has sent and will send. */
+static apr_status_t answer_instead(ap_filter_t *f, apr_bucket_brigade *brigade, int status)
+{
+    request_rec *r = f->r;
+    apr_bucket_alloc_t *alloc = r->connection->bucket_alloc;
+    apr_status_t rv;
+
+    apr_brigade_cleanup(brigade);
+    APR_BRIGADE_INSERT_TAIL(brigade, ap_bucket_error_create(status, NULL, r->pool, alloc));
+    APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(alloc));
+    r->no_cache = 1;
+    r->status = HTTP_OK;
+    r->status_line = NULL;
+    /* Past the filters of content: there is no content. */
+    rv = ap_pass_brigade(r->proto_output_filters, brigade);
+    ap_add_output_filter_handle(filter, (void *)dropping, r, r->connection);
+    return rv;
+}
+
+static int has_error_bucket(const apr_bucket_brigade *brigade)
+{
+    apr_bucket *bucket;
+
+    for (bucket = APR_BRIGADE_FIRST(brigade); bucket != APR_BRIGADE_SENTINEL(brigade);
+         bucket = APR_BUCKET_NEXT(bucket)) {
+        if (AP_BUCKET_IS_ERROR(bucket)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static apr_status_t save_and_pass(ap_filter_t *f, apr_bucket_brigade *brigade)
+{
+    request_rec *r = f->r;
+    mds_request_t *request;
+    int status = 0;
+
+    if (f->ctx == dropping) {
+        return drop(r, brigade);
+    }
+    /* An answer that is about to be replaced by another is not the one. */
+    if (has_error_bucket(brigade)) {
+        return ap_pass_brigade(f->next, brigade);
+    }
+    request = mds_request(r);
+    if (request->finished) {
+        (void)take_update(r);
+    }
+    else {
+        request->finished = 1;
+        status = finish(r, request);
+    }
+    if (request->json_body && r->status == HTTP_UNAUTHORIZED) {
+        ap_set_content_type(r, "application/json");
+    }
+    if (status) {
+        return answer_instead(f, brigade, status);
+    }
+    ap_remove_output_filter(f);
+    return ap_pass_brigade(f->next, brigade);
+}
+
+void mds_filter_register(void)
+{
+    filter = ap_register_output_filter("DJANGO_SESSION", save_and_pass, NULL, AP_FTYPE_CONTENT_SET);
+}
+
+void mds_insert_filter(request_rec *r)
+{
+    if (!r->main) {
+        ap_add_output_filter_handle(filter, NULL, r, r->connection);
+    }
+}

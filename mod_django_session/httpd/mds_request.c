@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one context and session of a client's request, and what is taken out of its headers.
+ */
+#include "mds.h"
+
+#include <apr_atomic.h>
+
+/* ---- a limit for messages ---- */
+
+int mds_may_log(mds_message_t message, apr_time_t now)
+{
+    /* The minute in which each was last written. */
+    static apr_uint32_t last[MDS_MESSAGES];
+    apr_uint32_t minute = (apr_uint32_t)(apr_time_sec(now) / 60);
+    apr_uint32_t seen = apr_atomic_read32(&last[message]);
+
+    return seen != minute && apr_atomic_cas32(&last[message], minute, seen) == seen;
+}
+
+/* ---- client headers ---- */
+
+typedef struct strip_t {
+    apr_pool_t *pool;
+    const apr_array_header_t *custom;
+    apr_array_header_t *found;
+} strip_t;
+
+static int note_ours(void *baton, const char *name, const char *value)
+{
+    strip_t *strip = baton;
+
+    (void)value;
+    if (djs_export_is_ours(name, strip->custom)) {
+        if (!strip->found) {
+            strip->found = apr_array_make(strip->pool, 4, sizeof(const char *));
+        }
+        APR_ARRAY_PUSH(strip->found, const char *) = name;
+    }
+    return 1;
+}
+
+/* The tokens of a Connection header that do not name a header of ours. */
+static const char *without_ours(apr_pool_t *pool, const char *connection,
+                                const apr_array_header_t *custom)
+{
+    const char *kept = NULL;
+    int dropped = 0;
+
+    while (*connection) {
+        const char *token = ap_get_token(pool, &connection, 0);
+
+        connection += strspn(connection, ";, \t");
+        if (!*token) {
+            continue;
+        }
+        if (djs_export_is_ours(token, custom)) {
+            dropped = 1;
+        }
+        else {
+            kept = kept ? apr_pstrcat(pool, kept, ", ", token, NULL) : token;
+        }
+    }
+    return dropped ? (kept ? kept : "") : NULL;
+}
+
+void mds_strip_headers(request_rec *r, const apr_array_header_t *custom)
+{
+    strip_t strip = { .pool = r->pool, .custom = custom };
+    const char *connection;
+    int i;
+
+    apr_table_do(note_ours, &strip, r->headers_in, NULL);
+    for (i = 0; strip.found && i < strip.found->nelts; i++) {
+        apr_table_unset(r->headers_in, APR_ARRAY_IDX(strip.found, i, const char *));
+    }
+    connection = apr_table_get(r->headers_in, "Connection");
+    connection = connection ? without_ours(r->pool, connection, custom) : NULL;
+    if (connection && *connection) {
+        apr_table_setn(r->headers_in, "Connection", connection);
+    }
+    else if (connection) {
+        apr_table_unset(r->headers_in, "Connection");
+    }
+}
+
+/* ---- the context ---- */
+
+/* The core's decisions, when somebody wants to read them. */
+static void trace(void *baton, const char *line)
+{
+    request_rec *r = baton;
+
+    ap_log_rerror(APLOG_MARK, APLOG_TRACE1, 0, r, "%s", line);
+}
+
+static const djs_host_t host = { .trace = trace };
+
+static request_rec *first_of(request_rec *r)
+{
+    while (r->main || r->prev) {
+        r = r->prev ? r->prev : r->main;
+    }
+    return r;
+}
+
+mds_request_t *mds_request(request_rec *r)
+{
+    request_rec *first = first_of(r);
+    mds_request_t *request = ap_get_module_config(first->request_config, &django_session_module);
+
+    if (!request) {
+        request = apr_pcalloc(first->pool, sizeof(*request));
+        request->ctx.pool = first->pool;
+        request->ctx.now = first->request_time;
+        request->ctx.host = APLOG_R_IS_LEVEL(first, APLOG_TRACE1) ? &host : NULL;
+        request->ctx.baton = first;
+        request->cookie = apr_table_get(first->headers_in, "Cookie");
+        ap_set_module_config(first->request_config, &django_session_module, request);
+    }
+    return request;
+}
+
+int mds_post_read_request(request_rec *r)
+{
+    /* Internal redirects come here too; what they carry is ours by then. */
+    if (!r->prev && !r->main) {
+        mds_strip_headers(r, mds_server_of(r->server)->header_names);
+        (void)mds_request(r);
+    }
+    return DECLINED;
+}
+
+mds_view_t *mds_view(request_rec *r)
+{
+    return mds_view_of(ap_get_module_config(r->per_dir_config, &django_session_module),
+                       mds_server_of(r->server), r->pool);
+}
+
+int mds_is_our_auth(request_rec *r)
+{
+    const char *type = ap_auth_type(r);
+
+    return type && strcasecmp(type, "Django") == 0;
+}
+
+/* ---- the session ---- */
+
+/* The same store, keys and cookie: then a session of one is a session of the other. */
+static int same_site(const djs_site_t *a, const djs_site_t *b)
+{
+    return a->engine == b->engine && a->keys == b->keys
+           && strcmp(a->settings->cookie_name, b->settings->cookie_name) == 0;
+}
+
+static mds_session_t *begin(mds_request_t *request, const djs_site_t *site)
+{
+    mds_session_t *session = apr_pcalloc(request->ctx.pool, sizeof(*session));
+
+    if (!request->sessions) {
+        request->ctx.patience = site->settings->store_timeout;
+    }
+    session->site = site;
+    session->middleware = djs_middleware_begin(&request->ctx, site, request->cookie);
+    session->next = request->sessions;
+    request->sessions = session;
+    return session;
+}
+
+/* What comes of an .htaccess file may go with a subrequest; the session stays. */
+static const djs_site_t *lasting(apr_pool_t *pool, const mds_view_t *view)
+{
+    djs_site_t *site;
+
+    if (!view->transient) {
+        return view->site;
+    }
+    site = apr_pmemdup(pool, view->site, sizeof(*site));
+    site->settings = djs_settings_copy(pool, view->settings);
+    return site;
+}
+
+mds_session_t *mds_session(request_rec *r, mds_view_t *view)
+{
+    mds_request_t *request = mds_request(r);
+    djs_ctx_t ctx = { .pool = r->pool, .now = request->ctx.now };
+    mds_session_t *session;
+
+    if (mds_view_open(&ctx, view) != APR_SUCCESS) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, DJSNO(0110) "%s", ctx.problem);
+        return NULL;
+    }
+    for (session = request->sessions; session; session = session->next) {
+        if (same_site(session->site, view->site)) {
+            return session;
+        }
+    }
+    return begin(request, lasting(request->ctx.pool, view));
+}
+
+apr_status_t mds_session_user(request_rec *r, mds_session_t *session)
+{
+    mds_request_t *request = mds_request(r);
+
+    if (!session->asked) {
+        session->asked = 1;
+        session->outcome = djs_auth_user(&request->ctx, session->site,
+                                         session->middleware->session, &session->user,
+                                         &session->reason);
+    }
+    return session->outcome;
+}
+
+const char *mds_session_digest(request_rec *r, const mds_session_t *session)
+{
+    const char *key = djs_session_key(session->middleware->session);
+
+    return key ? djs_secret_digest(r->pool, session->site->keys, key) : "-";
+}
+
+int mds_unavailable(request_rec *r)
+{
+    apr_table_setn(r->err_headers_out, "Retry-After", "5");
+    apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
+    return HTTP_SERVICE_UNAVAILABLE;
+}

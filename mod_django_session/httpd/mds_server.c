@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of the process: the databases of mod_dbd, the sites, the children.
+ *
+ * Sites are opened while the configuration is checked, as root: that is when secrets are read. Each
+ * child then has its own copy of everything, with connections of its own, which end before mod_dbd's
+ * pools do.
+ */
+#include "mds.h"
+
+#include <apr_optional.h>
+#include <apr_thread_mutex.h>
+#include <http_main.h>
+#include <mod_dbd.h>
+
+mds_process_t mds_process;
+
+/* The pool that the databases live in and end with. */
+static apr_pool_t *databases;
+
+/* What sites are opened from; all else of the settings may differ. */
+static const djs_setting_id_t store_settings[] = {
+    DJS_SETTING_ENGINE, DJS_SETTING_SECRET_KEY, DJS_SETTING_SECRET_KEY_FALLBACKS,
+    DJS_SETTING_TABLE, DJS_SETTING_USE_TZ, DJS_SETTING_TIME_ZONE,
+    DJS_SETTING_USER_TABLE, DJS_SETTING_USERNAME_FIELD, DJS_SETTING_USER_ID_FIELD
+};
+
+/* A site that was opened, and what it was opened from. */
+typedef struct opened_t {
+    struct opened_t *next;
+    const djs_settings_t *settings;
+    const djs_database_t *database;
+    const djs_site_t *site;
+} opened_t;
+
+static opened_t *opened;
+
+static APR_OPTIONAL_FN_TYPE(ap_dbd_open) *dbd_open;
+static APR_OPTIONAL_FN_TYPE(ap_dbd_close) *dbd_close;
+
+/* ---- beginnings and ends ---- */
+
+void mds_process_begin(apr_pool_t *pconf)
+{
+    mds_process.pool = pconf;
+    mds_process.lock = NULL;
+    mds_process.running = 0;
+    opened = NULL;
+    apr_pool_create(&databases, pconf);
+    apr_pool_tag(databases, "django_session databases");
+}
+
+void mds_process_lock(void)
+{
+    if (mds_process.lock) {
+        apr_thread_mutex_lock(mds_process.lock);
+    }
+}
+
+void mds_process_unlock(void)
+{
+    if (mds_process.lock) {
+        apr_thread_mutex_unlock(mds_process.lock);
+    }
+}
+
+/*
+ * Connections go back to mod_dbd before its pools, which belong to the child, are destroyed. The
+ * databases were made before the fork, so they are not the child's by themselves.
+ */
+static apr_status_t end_databases(void *pool)
+{
+    apr_pool_destroy(pool);
+    return APR_SUCCESS;
+}
+
+void mds_child_init(apr_pool_t *pchild, server_rec *server)
+{
+    apr_status_t rv;
+
+    apr_pool_create(&mds_process.pool, pchild);
+    apr_pool_tag(mds_process.pool, "django_session child");
+    apr_pool_pre_cleanup_register(pchild, databases, end_databases);
+    rv = apr_thread_mutex_create(&mds_process.lock, APR_THREAD_MUTEX_DEFAULT, pchild);
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, server,
+                     DJSNO(0102) "no mutex could be made for this child");
+    }
+    mds_process.running = 1;
+}
+
+/* ---- mod_dbd ---- */
+
+mds_server_t *mds_server_of(const server_rec *server)
+{
+    return ap_get_module_config(server->module_config, &django_session_module);
+}
+
+static apr_status_t lend(void *data, apr_pool_t *pool, djs_dbd_lent_t *lent, const char **why)
+{
+    mds_server_t *server = data;
+    ap_dbd_t *connection = dbd_open(pool, server->server);
+
+    if (!connection) {
+        *why = "mod_dbd gave no connection; its own line in the log says why";
+        return APR_EGENERAL;
+    }
+    lent->driver = connection->driver;
+    lent->handle = connection->handle;
+    lent->pool = connection->pool;
+    lent->lender = connection;
+    return APR_SUCCESS;
+}
+
+static void take_back(void *data, djs_dbd_lent_t *lent)
+{
+    mds_server_t *server = data;
+
+    dbd_close(server->server, lent->lender);
+}
+
+static djs_database_t *find_database(const mds_server_t *wanted)
+{
+    server_rec *s;
+
+    for (s = ap_server_conf; s; s = s->next) {
+        const mds_server_t *server = mds_server_of(s);
+
+        if (server->database && strcmp(server->driver, wanted->driver) == 0
+            && strcmp(server->params, wanted->params) == 0) {
+            return server->database;
+        }
+    }
+    return NULL;
+}
+
+/* Make ready the database of a virtual host that has a DBDriver; connects to nothing. */
+static apr_status_t make_database(djs_ctx_t *ctx, mds_server_t *server)
+{
+    djs_dbd_source_t *source;
+
+    if (server->database) {
+        return APR_SUCCESS;
+    }
+    if (!server->driver) {
+        return djs_fail(ctx, DJS_EINVAL,
+                        "sessions and users are in a database, and there is none; write DBDriver "
+                        "and DBDParams (mod_dbd)");
+    }
+    dbd_open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
+    dbd_close = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
+    if (!dbd_open || !dbd_close) {
+        return djs_fail(ctx, DJS_EINVAL,
+                        "sessions and users are in a database, and mod_dbd is not loaded; write "
+                        "LoadModule dbd_module modules/mod_dbd.so");
+    }
+    server->database = find_database(server);
+    if (server->database) {
+        return APR_SUCCESS;
+    }
+    source = apr_pcalloc(databases, sizeof(*source));
+    source->data = server;
+    source->open = lend;
+    source->close = take_back;
+    source->threaded = 1;
+    return djs_database_open(ctx, databases, source, server->driver, &server->database);
+}
+
+/* ---- views and sites ---- */
+
+static mds_view_t *find_view(const mds_dir_t *dir, const mds_server_t *server)
+{
+    mds_view_t *view = mds_load(&dir->views);
+
+    while (view && view->server != server) {
+        view = view->next;
+    }
+    return view;
+}
+
+static mds_view_t *make_view(apr_pool_t *pool, const mds_dir_t *dir, mds_server_t *server)
+{
+    mds_view_t *view = apr_pcalloc(pool, sizeof(*view));
+
+    view->server = server;
+    view->transient = dir->transient;
+    view->settings = djs_settings_complete(pool, dir->set);
+    view->on = view->settings->session || dir->auth;
+    return view;
+}
+
+mds_view_t *mds_view_of(mds_dir_t *dir, mds_server_t *server, apr_pool_t *pool)
+{
+    mds_view_t *view = find_view(dir, server);
+
+    if (view) {
+        return view;
+    }
+    if (dir->transient) {
+        return make_view(pool, dir, server);
+    }
+    mds_process_lock();
+    view = find_view(dir, server);
+    if (!view) {
+        view = make_view(mds_process.pool, dir, server);
+        view->next = dir->views;
+        mds_publish(&dir->views, view);
+    }
+    mds_process_unlock();
+    return view;
+}
+
+static int same_store(const opened_t *one, const mds_view_t *view)
+{
+    const djs_setting_row_t *rows = djs_setting_rows();
+    apr_size_t i;
+
+    if (one->database != view->server->database) {
+        return 0;
+    }
+    for (i = 0; i < sizeof(store_settings) / sizeof(store_settings[0]); i++) {
+        if (!djs_settings_equal(one->settings, view->settings, &rows[store_settings[i]])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* A site is opened from these rows alone: all that it needs, nothing that .htaccess could change. */
+static const djs_settings_t *settings_of_store(apr_pool_t *pool, const djs_settings_t *settings)
+{
+    djs_settings_t *few = djs_settings_make(pool);
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(store_settings) / sizeof(store_settings[0]); i++) {
+        djs_settings_take(few, settings, &djs_setting_rows()[store_settings[i]]);
+    }
+    return djs_settings_complete(pool, few);
+}
+
+/* Under the lock. */
+static apr_status_t open_store(djs_ctx_t *ctx, const mds_view_t *view, const djs_site_t **site)
+{
+    opened_t *one = opened;
+    djs_site_t *fresh;
+    apr_status_t rv;
+
+    while (one && !same_store(one, view)) {
+        one = one->next;
+    }
+    if (!one) {
+        one = apr_pcalloc(mds_process.pool, sizeof(*one));
+        one->settings = settings_of_store(mds_process.pool, view->settings);
+        one->database = view->server->database;
+        rv = djs_stores_open(ctx, mds_process.pool, one->settings, view->server->database, &fresh);
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+        one->site = fresh;
+        one->next = opened;
+        opened = one;
+    }
+    *site = one->site;
+    return APR_SUCCESS;
+}
+
+static apr_status_t open_view(djs_ctx_t *ctx, mds_view_t *view)
+{
+    const djs_site_t *store;
+    djs_site_t *site;
+    apr_status_t rv = mds_view_check(ctx, view);
+
+    if (rv == APR_SUCCESS) {
+        rv = open_store(ctx, view, &store);
+    }
+    if (rv == APR_SUCCESS) {
+        site = apr_pmemdup(ctx->pool, store, sizeof(*store));
+        site->settings = view->settings;
+        mds_publish(&view->site, (const djs_site_t *)site);
+    }
+    return rv;
+}
+
+apr_status_t mds_view_check(djs_ctx_t *ctx, mds_view_t *view)
+{
+    apr_status_t rv = djs_settings_check(ctx, view->settings);
+
+    return rv == APR_SUCCESS ? make_database(ctx, view->server) : rv;
+}
+
+apr_status_t mds_view_open(djs_ctx_t *ctx, mds_view_t *view)
+{
+    apr_status_t rv = APR_SUCCESS;
+    djs_ctx_t own = *ctx;
+
+    if (mds_load(&view->site)) {
+        return APR_SUCCESS;
+    }
+    if (!view->transient) {
+        own.pool = mds_process.pool;
+    }
+    mds_process_lock();
+    if (!view->site) {
+        rv = open_view(&own, view);
+    }
+    mds_process_unlock();
+    if (rv != APR_SUCCESS) {
+        return djs_fail(ctx, rv, "%s", own.problem);
+    }
+    return APR_SUCCESS;
+}

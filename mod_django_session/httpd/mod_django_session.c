@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The module record and the table of hooks. What each hook does is in the file named beside it.
+ */
+#include "mds.h"
+
+static void register_hooks(apr_pool_t *pool)
+{
+    /*
+     * Fixups of these see the session's variables: rewrite rules of a section, SetEnv and
+     * RequestHeader, which may change or drop them.
+     */
+    static const char *const after_export[] = { "mod_rewrite.c", "mod_env.c", "mod_headers.c",
+                                                NULL };
+
+    (void)pool;
+    /* mds_config.c */
+    ap_hook_pre_config(mds_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(mds_check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_test_config(mds_dump_config, NULL, NULL, APR_HOOK_MIDDLE);
+    /* mds_server.c */
+    ap_hook_child_init(mds_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    /* mds_request.c: before anything can take a client's header for ours */
+    ap_hook_post_read_request(mds_post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    /* mds_auth.c: the checker asks all others itself, so it is first */
+    ap_hook_check_authn(mds_check_authn, NULL, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
+    ap_hook_check_authz(mds_auth_checker, NULL, NULL, APR_HOOK_REALLY_FIRST,
+                        AP_AUTH_INTERNAL_PER_CONF);
+    /* mds_export.c */
+    ap_hook_fixups(mds_fixups, NULL, after_export, APR_HOOK_REALLY_FIRST);
+    /* mds_filter.c */
+    mds_filter_register();
+    ap_hook_insert_filter(mds_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_insert_error_filter(mds_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
+module AP_MODULE_DECLARE_DATA django_session_module = {
+    STANDARD20_MODULE_STUFF,
+    mds_dir_create,
+    mds_dir_merge,
+    mds_server_create,
+    mds_server_merge,
+    mds_commands,
+    register_hooks,
+    0
+};
