@@ -8,7 +8,9 @@ UNIT_TESTS = \
 	t/unit/test_djs \
 	t/unit/test_encode \
 	t/unit/test_moment \
+	t/unit/test_password \
 	t/unit/test_secret \
+	t/unit/test_signing \
 	t/unit/test_support \
 	t/unit/test_url
 
