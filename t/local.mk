@@ -39,7 +39,7 @@ AM_TESTS_ENVIRONMENT = \
 	DJS_CHECKS='$(CHECKS)'; export DJS_CHECKS;
 
 # Those that need no module; all of them when it is there: then this line goes.
-CHECKS = check_configure check_layers check_paths check_spdx
+CHECKS = check_configure check_exports check_layers check_paths check_spdx
 
 check-local:
 if !HAVE_CMOCKA
