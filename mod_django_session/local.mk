@@ -61,8 +61,15 @@ libdjscore_la_SOURCES = \
 libdjsstore_la_CPPFLAGS = $(store_cppflags)
 libdjsstore_la_CFLAGS = $(DJS_CFLAGS) -fvisibility=hidden
 libdjsstore_la_SOURCES = \
+	mod_django_session/store/column.c \
+	mod_django_session/store/column.h \
+	mod_django_session/store/connection.c \
+	mod_django_session/store/connection.h \
+	mod_django_session/store/connection_impl.h \
+	mod_django_session/store/connection_sqlite.c \
 	mod_django_session/store/database.c \
 	mod_django_session/store/database.h \
+	mod_django_session/store/dbd_direct.c \
 	mod_django_session/store/engine_db.c \
 	mod_django_session/store/keys.c \
 	mod_django_session/store/keys.h \

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The databases that store's tests run on: SQLite always, in a file of the test program's own;
+ * PostgreSQL and MariaDB where t/unit/with_servers has started them. All have Django's own tables
+ * (django_tables).
+ */
+#ifndef DATABASES_H
+#define DATABASES_H
+
+#include "support.h"
+
+#include "database.h"
+
+typedef struct test_database_t {
+    const char *name;     /* "sqlite", "postgresql", "mysql": as the vectors call it */
+    const char *driver;   /* apr_dbd's */
+    const char *variable; /* of the environment, with DBDParams; NULL: made here */
+    const char *params;   /* NULL: not there */
+} test_database_t;
+
+#define TEST_DATABASES 3
+
+/** All of them; those that are not there have no params. Made once a program. */
+const test_database_t *test_databases(void);
+
+/** One by name; the test is skipped, which counts as not run, when it is not there. */
+const test_database_t *test_database(const char *name);
+
+/** An open database for one test, by a direct source. */
+djs_database_t *test_database_open(test_t *test, const test_database_t *which);
+
+/** Remove what was made. For the end of main(). */
+void test_databases_end(void);
+
+#endif
