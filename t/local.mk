@@ -6,10 +6,12 @@
 UNIT_TESTS = \
 	t/unit/test_cookie \
 	t/unit/test_djs \
-	t/unit/test_engine_db \
 	t/unit/test_encode \
+	t/unit/test_engine_db \
 	t/unit/test_moment \
+	t/unit/test_password \
 	t/unit/test_secret \
+	t/unit/test_signing \
 	t/unit/test_support \
 	t/unit/test_url
 
@@ -42,7 +44,7 @@ AM_TESTS_ENVIRONMENT = \
 	DJS_CHECKS='$(CHECKS)'; export DJS_CHECKS;
 
 # Those that need no module; all of them when it is there: then this line goes.
-CHECKS = check_configure check_layers check_paths check_spdx
+CHECKS = check_configure check_exports check_layers check_paths check_spdx
 
 check-local:
 if !HAVE_CMOCKA
@@ -59,4 +61,4 @@ check-valgrind:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)' \
 	    LOG_COMPILER='$(VALGRIND)' AM_LOG_FLAGS='$(VALGRIND_FLAGS)'
 
-EXTRA_DIST += t/bench t/checks t/vectors
+EXTRA_DIST += t/bench t/checks t/vectors t/unit/django_tables

@@ -6,8 +6,8 @@
  * its own, so that writing the default in an inner section undoes an outer value. Defaults are put
  * in once, at the end (djs_settings_complete), never before merging.
  *
- * Values are judged when parsed (djs_settings_set), combinations in djs_settings_check. Reading what
- * file:, env: and exec: name is I/O and belongs to the store (keys.h).
+ * Values are judged when parsed (djs_settings_set), combinations in djs_settings_check. Reading
+ * what file:, env: and exec: name is I/O and belongs to the store (keys.h).
  */
 #ifndef DJS_SETTINGS_H
 #define DJS_SETTINGS_H

@@ -2,9 +2,9 @@
 /*
  * What the glue files share.
  *
- * Configuration. Each section has an mds_dir_t with what its directives say. Merging two sections of
- * the server's configuration always gives the same object, made once, so that what depends on the
- * merged settings (the defaults put in, the opened site: mds_view_t) is worked out once and found
+ * Configuration. Each section has an mds_dir_t with what its directives say. Merging two sections
+ * of the server's configuration always gives the same object, made once, so that what depends on
+ * the merged settings (the defaults put in, the opened site: mds_view_t) is worked out once and found
  * again by a pointer. Only .htaccess files, which are read per request, are merged per request; and
  * they cannot change anything that a site is opened from.
  *
@@ -194,6 +194,9 @@ const char *mds_session_digest(request_rec *r, const mds_session_t *session);
 
 /** Take every header that could pass for one of ours out of r->headers_in. */
 void mds_strip_headers(request_rec *r, const apr_array_header_t *custom);
+
+/** Log that the store did not answer, and forget it: the caller decides what that means. */
+void mds_store_failed(request_rec *r, mds_session_t *session);
 
 /** Answer with 503, and say when to come back. */
 int mds_unavailable(request_rec *r);

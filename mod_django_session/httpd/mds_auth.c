@@ -127,17 +127,9 @@ static int refuse(request_rec *r, const djs_settings_t *settings, mds_session_t 
     return challenge(r, settings, session->reason);
 }
 
-static int store_failed(request_rec *r, mds_session_t *session)
+static int deny(request_rec *r, mds_session_t *session)
 {
-    djs_ctx_t *ctx = &mds_request(r)->ctx;
-
-    session->reason = DJS_REASON_STORE_ERROR;
-    if (mds_may_log(MDS_MSG_0111, ctx->now)) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                      DJSNO(0111) MDS_SESSION_MSG("not to be read: %s"),
-                      mds_session_digest(r, session), ctx->problem);
-    }
-    djs_forget(ctx);
+    mds_store_failed(r, session);
     mds_export_refusal(r, session);
     return mds_unavailable(r);
 }
@@ -190,7 +182,7 @@ int mds_check_authn(request_rec *r)
     }
     /* Whatever DjangoSessionOnStoreError says: without the store nobody is let in. */
     if (mds_session_user(r, session) != APR_SUCCESS) {
-        return store_failed(r, session);
+        return deny(r, session);
     }
     if (!session->user) {
         return refuse(r, view->settings, session);

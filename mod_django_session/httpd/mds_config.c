@@ -2,9 +2,9 @@
 /*
  * Directives, made from the rows of settings.def; what merges; what is judged at start.
  *
- * Two directives of other modules are listened to as well (httpd hands a directive to every module
- * that knows it): DBDriver and DBDParams tell which database a virtual host has, which mod_dbd keeps
- * to itself, and AuthType tells at start which sections will need a session.
+ * Directives of other modules are listened to as well (httpd hands a directive to every module that
+ * knows it): DBDriver and DBDParams tell which database a virtual host has, which mod_dbd keeps to
+ * itself, and AuthType tells at start which sections will need a session.
  */
 #include "mds.h"
 

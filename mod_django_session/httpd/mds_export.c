@@ -122,14 +122,9 @@ static apr_status_t tell(request_rec *r, mds_request_t *request, const djs_setti
     return rv;
 }
 
-static int store_failed(request_rec *r, mds_request_t *request, mds_session_t *session)
+static int without_store(request_rec *r, mds_session_t *session)
 {
-    if (mds_may_log(MDS_MSG_0111, request->ctx.now)) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                      DJSNO(0111) MDS_SESSION_MSG("not to be read: %s"),
-                      mds_session_digest(r, session), request->ctx.problem);
-    }
-    djs_forget(&request->ctx);
+    mds_store_failed(r, session);
     if (session->site->settings->on_store_error == DJS_ON_STORE_ERROR_ANONYMOUS) {
         return DECLINED;
     }
@@ -161,7 +156,7 @@ int mds_fixups(request_rec *r)
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     if (tell(r, request, settings, session) != APR_SUCCESS) {
-        return store_failed(r, request, session);
+        return without_store(r, session);
     }
     return DECLINED;
 }

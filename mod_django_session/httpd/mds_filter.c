@@ -4,7 +4,7 @@
  * taken out and applied, the session is saved, and the cookie is put in; then it is gone.
  *
  * It runs after the filters that make content and before those that keep or send it (mod_cache,
- * the protocol), on the answer that the client gets: a subrequest has none, of a chain of internal
+ * protocol), on the answer that the client gets: a subrequest has none, of a chain of internal
  * redirects it is the last one's, and an error document is an answer as any other.
  *
  * When the save decides that the answer must be another (400, 500, 503), an error bucket tells httpd
@@ -218,6 +218,12 @@ static void finish_session(request_rec *r, mds_session_t *session, djs_update_t 
     else if (update) {
         note_login(r, ctx, session, update);
     }
+    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
+                  DJSNO(0140) MDS_SESSION_MSG("%s %s, %ssaved, %s cookie"),
+                  mds_session_digest(r, session),
+                  djs_session_status_name(djs_session_status(session->middleware->session)),
+                  djs_reason_name(djs_session_reason(session->middleware->session)),
+                  mine.saved ? "" : "not ", mine.set_cookie ? "with a" : "without a");
     mine.status = mine.status ? mine.status : answer->status;
     *answer = mine;
 }

@@ -218,6 +218,19 @@ const char *mds_session_digest(request_rec *r, const mds_session_t *session)
     return key ? djs_secret_digest(r->pool, session->site->keys, key) : "-";
 }
 
+void mds_store_failed(request_rec *r, mds_session_t *session)
+{
+    djs_ctx_t *ctx = &mds_request(r)->ctx;
+
+    session->reason = DJS_REASON_STORE_ERROR;
+    if (mds_may_log(MDS_MSG_0111, ctx->now)) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      DJSNO(0111) MDS_SESSION_MSG("not to be read: %s"),
+                      mds_session_digest(r, session), ctx->problem ? ctx->problem : "unknown");
+    }
+    djs_forget(ctx);
+}
+
 int mds_unavailable(request_rec *r)
 {
     apr_table_setn(r->err_headers_out, "Retry-After", "5");

@@ -3,8 +3,8 @@
  * The life of the process: the databases of mod_dbd, the sites, the children.
  *
  * Sites are opened while the configuration is checked, as root: that is when secrets are read. Each
- * child then has its own copy of everything, with connections of its own, which end before mod_dbd's
- * pools do.
+ * child then has its own copy of everything, with connections of its own, which end before those
+ * pools of mod_dbd do that lent them.
  */
 #include "mds.h"
 
@@ -226,7 +226,7 @@ static int same_store(const opened_t *one, const mds_view_t *view)
     return 1;
 }
 
-/* A site is opened from these rows alone: all that it needs, nothing that .htaccess could change. */
+/* A site is opened from these rows alone: all that it needs, nothing that is .htaccess' to say. */
 static const djs_settings_t *settings_of_store(apr_pool_t *pool, const djs_settings_t *settings)
 {
     djs_settings_t *few = djs_settings_make(pool);
