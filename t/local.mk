@@ -13,7 +13,8 @@ UNIT_TESTS = \
 	t/unit/test_secret \
 	t/unit/test_signing \
 	t/unit/test_support \
-	t/unit/test_url
+	t/unit/test_url \
+	t/unit/test_wire
 
 # A program's source is its name and .c; these are for all of them.
 AM_CPPFLAGS = -I$(srcdir)/t/unit $(store_cppflags) $(CMOCKA_CFLAGS)
