@@ -11,6 +11,7 @@ UNIT_TESTS = \
 	t/unit/test_moment \
 	t/unit/test_password \
 	t/unit/test_secret \
+	t/unit/test_session \
 	t/unit/test_signing \
 	t/unit/test_support \
 	t/unit/test_url \
@@ -31,6 +32,8 @@ t_unit_libdjstest_la_SOURCES = \
 	t/unit/databases.h \
 	t/unit/engine_contract.c \
 	t/unit/engine_contract.h \
+	t/unit/memory_engine.c \
+	t/unit/memory_engine.h \
 	t/unit/support.c \
 	t/unit/support.h
 

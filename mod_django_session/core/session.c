@@ -1,2 +1,976 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SessionBase over an engine.
+ *
+ * Where a session stands is told by three things: its key, its data (NULL until somebody asks), and
+ * what is owed to the engine:
+ *
+ *     key   data   owed     meaning
+ *     k     NULL   -        a cookie brought k; nobody has looked
+ *     k     d      -        loaded, or cleared without looking (then nothing was seen)
+ *     NULL  d      -        there is none; a save makes one
+ *     NULL  {}     remove   flushed: the record under the old key is to go
+ *     NULL  d      move     cycled: d is to live under a new key, the record under the old is to go
+ *
+ * Moving is safe against others who save at the same time: first d is stored under the new key,
+ * which nobody knows; then the old record is replaced, by compare-and-swap, with one that is dead;
+ * then it is removed. When the swap fails the new record is taken back, and nothing has happened.
+ */
 #include "session.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "encode.h"
+
+/* A key of ours that is taken is drawn again this often; once is more than anybody will see. */
+#define KEY_TRIES_MAX 16
+
+/* No Python timedelta is longer; keeps all sums below within 64 bits. */
+#define SPAN_SECONDS_MAX (APR_INT64_C(86400) * 999999999)
+
+#define EXPIRY_KEY "_session_expiry"
+#define TEST_COOKIE_KEY "testcookie"
+#define TEST_COOKIE_VALUE "worked"
+
+typedef enum owed_t {
+    OWED_NOTHING,
+    OWED_REMOVE, /* flush() */
+    OWED_MOVE    /* cycle_key() */
+} owed_t;
+
+/* A record of the engine, as far as it is known. */
+typedef struct stored_t {
+    const char *key;   /* NULL: none */
+    djs_record_t seen; /* what was read under it */
+    int was_seen;
+} stored_t;
+
+struct djs_session_t {
+    const djs_site_t *site;
+    apr_pool_t *pool;
+    apr_array_header_t *candidates; /* of const char *; at least DJS_SESSION_KEY_MIN characters */
+    stored_t current;
+    stored_t old; /* what is owed concerns this one */
+    owed_t owed;
+    int wants_key; /* cycle_key(): to be stored, even when empty */
+    djs_value_t *data;
+    apr_time_t read_at; /* what counted as now when the record was found live */
+    int accessed;
+    int modified;
+    int upkeep;
+    djs_session_status_t status;
+    djs_reason_t reason;
+    const char *problem;
+};
+
+const char *djs_session_status_name(djs_session_status_t status)
+{
+    static const char *const names[] = { "", "active", "new", "expired", "invalid", "error" };
+
+    return names[status];
+}
+
+const char *djs_reason_name(djs_reason_t reason)
+{
+    static const char *const names[] = {
+        [DJS_REASON_NONE] = "",
+        [DJS_REASON_NO_COOKIE] = "no-cookie",
+        [DJS_REASON_BAD_KEY] = "bad-key",
+        [DJS_REASON_UNKNOWN_KEY] = "unknown-key",
+        [DJS_REASON_EXPIRED] = "expired",
+        [DJS_REASON_MAX_LIFETIME] = "max-lifetime",
+        [DJS_REASON_BAD_SIGNATURE] = "bad-signature",
+        [DJS_REASON_UNREADABLE] = "unreadable",
+        [DJS_REASON_STORE_ERROR] = "store-error",
+        [DJS_REASON_NO_LOGIN] = "no-login",
+        [DJS_REASON_USER_UNKNOWN] = "user-unknown",
+        [DJS_REASON_USER_INACTIVE] = "user-inactive",
+        [DJS_REASON_PASSWORD_CHANGED] = "password-changed",
+        [DJS_REASON_BACKEND_REFUSED] = "backend-refused",
+        [DJS_REASON_NOT_RECENT] = "not-recent",
+        [DJS_REASON_NO_PERMISSION] = "no-permission"
+    };
+
+    return names[reason];
+}
+
+/* --- making, asking --- */
+
+/* Characters of UTF-8: every byte but those that continue one. */
+static apr_size_t count_characters(const char *text)
+{
+    apr_size_t count = 0;
+
+    for (; *text != '\0'; text++) {
+        count += ((unsigned char)*text & 0xc0) != 0x80;
+    }
+    return count;
+}
+
+static const char *copy_key(apr_pool_t *pool, const char *key)
+{
+    apr_size_t len = strlen(key);
+    char *copy = apr_pstrmemdup(pool, key, len);
+
+    djs_secret_wipe_with(pool, copy, len);
+    return copy;
+}
+
+djs_session_t *djs_session_make(djs_ctx_t *ctx, const djs_site_t *site, const char *const *keys,
+                                int count)
+{
+    djs_session_t *session = apr_pcalloc(ctx->pool, sizeof(*session));
+    int i;
+
+    session->site = site;
+    session->pool = ctx->pool;
+    session->candidates = apr_array_make(ctx->pool, count, sizeof(const char *));
+    session->reason = count > 0 ? DJS_REASON_BAD_KEY : DJS_REASON_NO_COOKIE;
+    for (i = 0; i < count; i++) {
+        if (count_characters(keys[i]) >= DJS_SESSION_KEY_MIN) {
+            APR_ARRAY_PUSH(session->candidates, const char *) = copy_key(ctx->pool, keys[i]);
+        }
+    }
+    if (session->candidates->nelts > 0) {
+        session->current.key = APR_ARRAY_IDX(session->candidates, 0, const char *);
+        session->reason = DJS_REASON_NONE;
+    }
+    return session;
+}
+
+const char *djs_session_key(const djs_session_t *session)
+{
+    return session->current.key;
+}
+
+int djs_session_accessed(const djs_session_t *session)
+{
+    return session->accessed;
+}
+
+int djs_session_modified(const djs_session_t *session)
+{
+    return session->modified;
+}
+
+void djs_session_set_modified(djs_session_t *session)
+{
+    session->modified = 1;
+    session->upkeep = 0;
+}
+
+void djs_session_set_upkeep(djs_session_t *session)
+{
+    session->upkeep = 1;
+}
+
+int djs_session_is_upkeep(const djs_session_t *session)
+{
+    return session->upkeep;
+}
+
+int djs_session_is_empty(const djs_session_t *session)
+{
+    return session->current.key == NULL && !session->wants_key &&
+           (session->data == NULL || djs_value_len(session->data) == 0);
+}
+
+int djs_session_owes(const djs_session_t *session)
+{
+    return session->owed != OWED_NOTHING || session->wants_key;
+}
+
+djs_session_status_t djs_session_status(const djs_session_t *session)
+{
+    return session->status;
+}
+
+djs_reason_t djs_session_reason(const djs_session_t *session)
+{
+    return session->reason;
+}
+
+const char *djs_session_problem(const djs_session_t *session)
+{
+    return session->problem;
+}
+
+/* --- loading --- */
+
+/* What there is under a key. */
+typedef struct found_t {
+    djs_session_status_t status;
+    djs_reason_t reason;
+    djs_record_t record;
+    djs_value_t *data;
+    const char *problem;
+} found_t;
+
+/* The record's bytes as a dictionary; what is wrong with them goes into @a found, not into ctx. */
+static void read_record(djs_ctx_t *ctx, const djs_session_t *session, found_t *found)
+{
+    const char *earlier = ctx->problem;
+    apr_status_t rv;
+
+    ctx->problem = NULL;
+    rv = djs_wire_read(ctx, session->site->wire, found->record.data, &found->data, NULL, NULL);
+    if (rv == APR_SUCCESS && djs_value_type(found->data) != DJS_TYPE_DICT) {
+        rv = djs_fail(ctx, DJS_EFORMAT, "the session is no dictionary but of type %s",
+                      djs_value_type_name(found->data));
+    }
+    found->status = rv == APR_SUCCESS ? DJS_SESSION_ACTIVE
+                    : rv == DJS_EEXPIRED ? DJS_SESSION_EXPIRED : DJS_SESSION_INVALID;
+    found->reason = rv == APR_SUCCESS ? DJS_REASON_NONE
+                    : rv == DJS_EEXPIRED ? DJS_REASON_EXPIRED
+                    : rv == DJS_EBADSIG ? DJS_REASON_BAD_SIGNATURE : DJS_REASON_UNREADABLE;
+    found->problem = ctx->problem;
+    ctx->problem = earlier;
+}
+
+/* Ask the engine for one key. APR_SUCCESS whatever it has; DJS_ESTORE when it does not answer. */
+static apr_status_t fetch(djs_ctx_t *ctx, const djs_session_t *session, const char *key,
+                          found_t *found)
+{
+    djs_engine_t *engine = session->site->engine;
+    apr_status_t rv;
+
+    memset(found, 0, sizeof(*found));
+    rv = engine->ops->load(engine, ctx, key, &found->record);
+    if (rv == APR_SUCCESS) {
+        read_record(ctx, session, found);
+        return APR_SUCCESS;
+    }
+    if (rv == APR_NOTFOUND) {
+        found->status = DJS_SESSION_NEW;
+        found->reason = DJS_REASON_UNKNOWN_KEY;
+        return APR_SUCCESS;
+    }
+    return djs_fail(ctx, DJS_ESTORE, "the session could not be loaded: %s", djs_status_name(rv));
+}
+
+static int has_record(const found_t *found)
+{
+    return found->status == DJS_SESSION_ACTIVE || found->status == DJS_SESSION_INVALID;
+}
+
+/* Stand where @a found says. The key stays only where there is a record. */
+static void adopt(djs_session_t *session, const char *key, const found_t *found)
+{
+    int active = found->status == DJS_SESSION_ACTIVE;
+
+    session->current.key = has_record(found) ? key : NULL;
+    session->current.seen = found->record;
+    session->current.was_seen = active;
+    session->data = active ? found->data : djs_value_make_dict(session->pool);
+    session->status = found->status;
+    session->reason = found->reason;
+    session->problem = found->problem;
+}
+
+static apr_status_t lose_store(djs_ctx_t *ctx, djs_session_t *session)
+{
+    session->status = DJS_SESSION_ERROR;
+    session->reason = DJS_REASON_STORE_ERROR;
+    session->problem = ctx->problem;
+    return DJS_ESTORE;
+}
+
+/*
+ * Try the candidates in turn. The first live and readable one is taken; else the first that is
+ * there but cannot be read, so that its cookie stays; else what the first one says.
+ */
+static apr_status_t look_up(djs_ctx_t *ctx, djs_session_t *session)
+{
+    found_t best = { DJS_SESSION_NEW, DJS_REASON_NONE, { { NULL, 0 }, 0 }, NULL, NULL };
+    const char *best_key = NULL;
+    int i;
+
+    best.reason = session->reason;
+    for (i = 0; i < session->candidates->nelts && best.status != DJS_SESSION_ACTIVE; i++) {
+        const char *key = APR_ARRAY_IDX(session->candidates, i, const char *);
+        found_t found;
+
+        if (fetch(ctx, session, key, &found) != APR_SUCCESS) {
+            return lose_store(ctx, session);
+        }
+        if (best_key == NULL || found.status == DJS_SESSION_ACTIVE ||
+            (found.status == DJS_SESSION_INVALID && best.status != DJS_SESSION_INVALID)) {
+            best = found;
+            best_key = key;
+        }
+    }
+    adopt(session, best_key, &best);
+    djs_trace(ctx, "session loaded: %s %s", djs_session_status_name(session->status),
+              djs_reason_name(session->reason));
+    return APR_SUCCESS;
+}
+
+/* After a failed load nothing may be concluded, again and again. */
+static apr_status_t refuse(djs_ctx_t *ctx, const djs_session_t *session)
+{
+    return djs_fail(ctx, DJS_ESTORE, "%s",
+                    session->problem ? session->problem : "the session could not be loaded");
+}
+
+static apr_status_t load(djs_ctx_t *ctx, djs_session_t *session)
+{
+    if (session->data == NULL) {
+        session->data = djs_value_make_dict(session->pool);
+        session->read_at = ctx->now;
+        return look_up(ctx, session);
+    }
+    return session->status == DJS_SESSION_ERROR ? refuse(ctx, session) : APR_SUCCESS;
+}
+
+apr_status_t djs_session_load(djs_ctx_t *ctx, djs_session_t *session)
+{
+    return load(ctx, session);
+}
+
+djs_value_t *djs_session_data(djs_ctx_t *ctx, djs_session_t *session)
+{
+    session->accessed = 1;
+    if (session->data == NULL) {
+        load(ctx, session); /* the status tells what came of it */
+    }
+    return session->data;
+}
+
+/* --- the dictionary --- */
+
+djs_value_t *djs_session_get(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key)
+{
+    return djs_value_get(djs_session_data(ctx, session), key);
+}
+
+int djs_session_has_key(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key)
+{
+    return djs_session_get(ctx, session, key) != NULL;
+}
+
+void djs_session_set(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key, djs_value_t *value)
+{
+    djs_value_set(djs_session_data(ctx, session), key, value);
+    djs_session_set_modified(session);
+}
+
+djs_value_t *djs_session_pop(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key)
+{
+    djs_value_t *value = djs_session_get(ctx, session, key);
+
+    if (value != NULL) {
+        djs_value_delete(session->data, key);
+        djs_session_set_modified(session);
+    }
+    return value;
+}
+
+apr_status_t djs_session_delete_key(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key)
+{
+    return djs_session_pop(ctx, session, key) != NULL ? APR_SUCCESS : APR_NOTFOUND;
+}
+
+djs_value_t *djs_session_setdefault(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key,
+                                    djs_value_t *value)
+{
+    djs_value_t *there = djs_session_get(ctx, session, key);
+
+    if (there != NULL) {
+        return there;
+    }
+    djs_session_set(ctx, session, key, value);
+    return value;
+}
+
+void djs_session_update(djs_ctx_t *ctx, djs_session_t *session, const djs_value_t *dict)
+{
+    djs_value_t *data = djs_session_data(ctx, session);
+    djs_value_t *value;
+    djs_bytes_t key;
+    apr_size_t i;
+
+    for (i = 0; djs_value_member(dict, i, &key, &value); i++) {
+        djs_value_set(data, key, value);
+    }
+    djs_session_set_modified(session);
+}
+
+/* Before the current key is acted upon unseen: of several candidates, find out which one it is. */
+static void choose_key(djs_ctx_t *ctx, djs_session_t *session)
+{
+    if (session->data == NULL && session->candidates->nelts > 1) {
+        load(ctx, session); /* the status tells what came of it */
+    }
+}
+
+void djs_session_clear(djs_ctx_t *ctx, djs_session_t *session)
+{
+    choose_key(ctx, session);
+    session->data = djs_value_make_dict(session->pool);
+    session->accessed = 1;
+    djs_session_set_modified(session);
+}
+
+void djs_session_set_test_cookie(djs_ctx_t *ctx, djs_session_t *session)
+{
+    djs_session_set(ctx, session, djs_bytes(TEST_COOKIE_KEY),
+                    djs_value_make_str(session->pool, djs_bytes(TEST_COOKIE_VALUE)));
+}
+
+int djs_session_test_cookie_worked(djs_ctx_t *ctx, djs_session_t *session)
+{
+    const djs_value_t *value = djs_session_get(ctx, session, djs_bytes(TEST_COOKIE_KEY));
+
+    return value != NULL && djs_value_type(value) == DJS_TYPE_STR &&
+           djs_bytes_is(djs_value_str(value), TEST_COOKIE_VALUE);
+}
+
+apr_status_t djs_session_delete_test_cookie(djs_ctx_t *ctx, djs_session_t *session)
+{
+    return djs_session_delete_key(ctx, session, djs_bytes(TEST_COOKIE_KEY));
+}
+
+/* --- expiry --- */
+
+void djs_session_set_expiry_seconds(djs_ctx_t *ctx, djs_session_t *session, apr_int64_t seconds)
+{
+    djs_session_set(ctx, session, djs_bytes(EXPIRY_KEY),
+                    djs_value_make_int(session->pool, seconds));
+}
+
+void djs_session_set_expiry_none(djs_ctx_t *ctx, djs_session_t *session)
+{
+    djs_session_pop(ctx, session, djs_bytes(EXPIRY_KEY));
+}
+
+void djs_session_set_expiry_moment(djs_ctx_t *ctx, djs_session_t *session, djs_moment_t moment)
+{
+    const char *text = djs_moment_isoformat(ctx->pool, moment, 'T');
+
+    djs_session_set(ctx, session, djs_bytes(EXPIRY_KEY),
+                    djs_value_make_str(session->pool, djs_bytes(text)));
+}
+
+/* Now, as the site's Django has it: aware in UTC, or naive in its zone. */
+static djs_moment_t site_now(const djs_ctx_t *ctx, const djs_zone_t *zone)
+{
+    return zone != NULL ? djs_moment_naive(zone, ctx->now) : djs_moment_utc(ctx->now);
+}
+
+void djs_session_set_expiry_span(djs_ctx_t *ctx, djs_session_t *session, apr_interval_time_t span)
+{
+    djs_moment_t moment = site_now(ctx, session->site->zone);
+
+    if (span > DJS_MOMENT_MAX - 1 - moment.local) {
+        span = DJS_MOMENT_MAX - 1 - moment.local;
+    }
+    if (span < DJS_MOMENT_MIN - moment.local) {
+        span = DJS_MOMENT_MIN - moment.local;
+    }
+    moment.local += span;
+    djs_session_set_expiry_moment(ctx, session, moment);
+}
+
+/* A number of seconds in microseconds, as timedelta(seconds=number); 0: it is none or too large. */
+static int read_span(const djs_value_t *number, apr_interval_time_t *span)
+{
+    apr_int64_t seconds = 0;
+    double whole, part = 0;
+
+    switch (djs_value_type(number)) {
+    case DJS_TYPE_BOOL:
+        seconds = djs_value_bool(number);
+        break;
+    case DJS_TYPE_INT:
+        if (!djs_value_int64(number, &seconds)) {
+            return 0;
+        }
+        break;
+    default:
+        part = modf(djs_value_float(number), &whole);
+        if (!isfinite(whole) || fabs(whole) > (double)SPAN_SECONDS_MAX) {
+            return 0;
+        }
+        seconds = (apr_int64_t)whole;
+    }
+    if (seconds > SPAN_SECONDS_MAX || seconds < -SPAN_SECONDS_MAX) {
+        return 0;
+    }
+    *span = seconds * APR_USEC_PER_SEC + (apr_interval_time_t)llrint(part * APR_USEC_PER_SEC);
+    return 1;
+}
+
+static apr_status_t number_expiry(djs_ctx_t *ctx, const djs_zone_t *zone, const djs_value_t *stored,
+                                  djs_expiry_t *expiry)
+{
+    apr_time_t now = site_now(ctx, zone).local;
+    apr_interval_time_t span;
+
+    if (!djs_value_truthy(stored)) { /* 0: the policy's age, and the browser's end */
+        expiry->browser_close = 1;
+        return APR_SUCCESS;
+    }
+    if (!read_span(stored, &span) || span >= DJS_MOMENT_MAX - now || span < DJS_MOMENT_MIN - now) {
+        return djs_fail(ctx, DJS_EFORMAT, EXPIRY_KEY " is a number of seconds that leads out of "
+                        "the years 1 to 9999");
+    }
+    expiry->age = span;
+    expiry->date = ctx->now + span;
+    expiry->browser_close = 0;
+    return APR_SUCCESS;
+}
+
+static apr_status_t date_expiry(djs_ctx_t *ctx, const djs_zone_t *zone, djs_bytes_t text,
+                                djs_expiry_t *expiry)
+{
+    djs_ctx_t quiet = *ctx;
+    djs_moment_t now = site_now(ctx, zone);
+    djs_moment_t end;
+    apr_interval_time_t left;
+
+    if (djs_moment_fromisoformat(&quiet, text, &end) != APR_SUCCESS) {
+        return djs_fail(ctx, DJS_EFORMAT, EXPIRY_KEY " is a text that is no ISO 8601 date-time");
+    }
+    if (end.aware != now.aware) {
+        return djs_fail(ctx, DJS_EFORMAT, EXPIRY_KEY " is a date-time %s an offset, and "
+                        "DjangoUseTZ is %s: it must be as the site's USE_TZ",
+                        end.aware ? "with" : "without", now.aware ? "On" : "Off");
+    }
+    left = djs_moment_instant(end) - djs_moment_instant(now);
+    expiry->date = ctx->now + left;
+    expiry->age = left - (left % APR_USEC_PER_SEC + APR_USEC_PER_SEC) % APR_USEC_PER_SEC;
+    expiry->browser_close = 0;
+    return APR_SUCCESS;
+}
+
+apr_status_t djs_expiry_of(djs_ctx_t *ctx, const djs_settings_t *settings, const djs_zone_t *zone,
+                           const djs_value_t *stored, djs_expiry_t *expiry)
+{
+    expiry->age = settings->cookie_age;
+    expiry->date = ctx->now + settings->cookie_age;
+    expiry->browser_close = settings->expire_at_browser_close;
+    if (stored == NULL) {
+        return APR_SUCCESS;
+    }
+    switch (djs_value_type(stored)) {
+    case DJS_TYPE_NULL:
+        return APR_SUCCESS;
+    case DJS_TYPE_BOOL:
+    case DJS_TYPE_INT:
+    case DJS_TYPE_FLOAT:
+        return number_expiry(ctx, zone, stored, expiry);
+    case DJS_TYPE_STR:
+        return date_expiry(ctx, zone, djs_value_str(stored), expiry);
+    case DJS_TYPE_LIST:
+    case DJS_TYPE_DICT:
+        break;
+    }
+    if (djs_value_truthy(stored)) {
+        return djs_fail(ctx, DJS_EFORMAT, EXPIRY_KEY " is a %s, should be a number, a date-time "
+                        "or null", djs_value_type_name(stored));
+    }
+    expiry->browser_close = 0; /* [] and {} are not set, but not 0 either */
+    return APR_SUCCESS;
+}
+
+apr_status_t djs_session_expiry(djs_ctx_t *ctx, djs_session_t *session, djs_expiry_t *expiry)
+{
+    const djs_value_t *stored = djs_session_get(ctx, session, djs_bytes(EXPIRY_KEY));
+
+    return djs_expiry_of(ctx, session->site->settings, session->site->zone, stored, expiry);
+}
+
+/* --- storing --- */
+
+/* The data as a record. Does not count as a look at it. */
+static apr_status_t make_record(djs_ctx_t *ctx, djs_session_t *session, djs_record_t *record)
+{
+    int accessed = session->accessed;
+    djs_expiry_t expiry;
+    apr_status_t rv = djs_session_expiry(ctx, session, &expiry);
+
+    session->accessed = accessed;
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    record->expires = expiry.date;
+    return djs_wire_write(ctx, session->site->wire, session->data, &record->data);
+}
+
+static void note_stored(djs_session_t *session, const char *key, const djs_record_t *record)
+{
+    session->current.key = key;
+    session->current.seen = *record;
+    session->current.was_seen = 1;
+    session->wants_key = 0;
+    session->modified = 0;
+    session->upkeep = 0;
+    session->status = DJS_SESSION_ACTIVE;
+    session->reason = DJS_REASON_NONE;
+    session->problem = NULL;
+}
+
+static apr_status_t interrupted(djs_ctx_t *ctx)
+{
+    return djs_fail(ctx, DJS_EINTERRUPTED, "the session was deleted before the request completed, "
+                    "for example by a logout in another one");
+}
+
+static apr_status_t remove_record(djs_ctx_t *ctx, const djs_session_t *session, const char *key)
+{
+    djs_engine_t *engine = session->site->engine;
+
+    return engine->ops->remove(engine, ctx, key);
+}
+
+/*
+ * May the record under a key be overwritten or removed? What was seen may; what nobody has looked at
+ * is looked at now. A record that cannot be read is left alone.
+ */
+static apr_status_t check_readable(djs_ctx_t *ctx, const djs_session_t *session,
+                                   const stored_t *stored, int *readable)
+{
+    found_t found;
+    apr_status_t rv;
+
+    *readable = 1;
+    if (stored->was_seen) {
+        return APR_SUCCESS;
+    }
+    rv = fetch(ctx, session, stored->key, &found);
+    *readable = rv == APR_SUCCESS && found.status != DJS_SESSION_INVALID;
+    return rv;
+}
+
+/* Store under a key that nobody has. */
+static apr_status_t insert(djs_ctx_t *ctx, djs_session_t *session, const djs_record_t *record,
+                           const char **key)
+{
+    djs_engine_t *engine = session->site->engine;
+    apr_status_t rv = APR_EEXIST;
+    const char *drawn;
+    int tries;
+
+    for (tries = 0; rv == APR_EEXIST && tries < KEY_TRIES_MAX; tries++) {
+        rv = djs_random_string(ctx, "abcdefghijklmnopqrstuvwxyz0123456789", DJS_SESSION_KEY_LEN,
+                               &drawn);
+        if (rv == APR_SUCCESS) {
+            *key = copy_key(session->pool, drawn);
+            rv = engine->ops->create(engine, ctx, *key, record);
+        }
+    }
+    if (rv == APR_EEXIST) {
+        return djs_fail(ctx, DJS_ESTORE, "the store has every one of %d new session keys already",
+                        KEY_TRIES_MAX);
+    }
+    return rv;
+}
+
+/* Put a dead record in the place of the one that was seen, so that nobody else can save it. */
+static apr_status_t kill_old(djs_ctx_t *ctx, djs_session_t *session)
+{
+    djs_engine_t *engine = session->site->engine;
+    djs_record_t dead;
+    apr_status_t rv = djs_wire_write(ctx, session->site->wire, djs_value_make_dict(ctx->pool),
+                                     &dead.data);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    dead.expires = ctx->now - apr_time_from_sec(86400);
+    rv = engine->ops->replace(engine, ctx, session->old.key, &session->old.seen, &dead);
+    return rv == APR_NOTFOUND ? interrupted(ctx) : rv;
+}
+
+/* The end of a move: the old record goes, or the new one is taken back. */
+static apr_status_t finish_move(djs_ctx_t *ctx, djs_session_t *session, const char *new_key)
+{
+    int readable = 1;
+    apr_status_t rv = session->old.was_seen
+                          ? kill_old(ctx, session)
+                          : check_readable(ctx, session, &session->old, &readable);
+
+    if (rv != APR_SUCCESS) {
+        if (remove_record(ctx, session, new_key) != APR_SUCCESS) {
+            djs_trace(ctx, "a session under a key that nobody knows is left to expire");
+        }
+        return rv;
+    }
+    if (readable && remove_record(ctx, session, session->old.key) != APR_SUCCESS) {
+        djs_trace(ctx, "the dead record of a session that got a new key is left to be cleared");
+    }
+    session->old.key = NULL;
+    session->owed = OWED_NOTHING;
+    return APR_SUCCESS;
+}
+
+/* Remove what was flushed. */
+static apr_status_t settle_removal(djs_ctx_t *ctx, djs_session_t *session)
+{
+    int readable;
+    apr_status_t rv;
+
+    if (session->owed != OWED_REMOVE) {
+        return APR_SUCCESS;
+    }
+    rv = check_readable(ctx, session, &session->old, &readable);
+    if (rv == APR_SUCCESS && readable) {
+        rv = remove_record(ctx, session, session->old.key);
+    }
+    if (rv == APR_SUCCESS) {
+        session->old.key = NULL;
+        session->owed = OWED_NOTHING;
+    }
+    return rv;
+}
+
+/* Under a new key, then what is owed to the old one. */
+static apr_status_t store_new(djs_ctx_t *ctx, djs_session_t *session)
+{
+    djs_record_t record;
+    const char *key = NULL;
+    apr_status_t rv = settle_removal(ctx, session);
+
+    if (rv == APR_SUCCESS) {
+        rv = make_record(ctx, session, &record);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = insert(ctx, session, &record, &key);
+    }
+    if (rv == APR_SUCCESS && session->owed == OWED_MOVE) {
+        rv = finish_move(ctx, session, key);
+    }
+    if (rv == APR_SUCCESS) {
+        note_stored(session, key, &record);
+    }
+    return rv;
+}
+
+/* Under the key that it has; with nothing seen, whatever is there. */
+static apr_status_t store_again(djs_ctx_t *ctx, djs_session_t *session)
+{
+    djs_engine_t *engine = session->site->engine;
+    stored_t *current = &session->current;
+    djs_record_t record;
+    apr_status_t rv = make_record(ctx, session, &record);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    rv = engine->ops->replace(engine, ctx, current->key, current->was_seen ? &current->seen : NULL,
+                              &record);
+    if (rv == APR_NOTFOUND) {
+        return interrupted(ctx);
+    }
+    if (rv == APR_SUCCESS) {
+        note_stored(session, current->key, &record);
+    }
+    return rv;
+}
+
+apr_status_t djs_session_save(djs_ctx_t *ctx, djs_session_t *session)
+{
+    int readable;
+    apr_status_t rv = djs_session_load(ctx, session);
+
+    if (rv != APR_SUCCESS || session->current.key == NULL) {
+        return rv == APR_SUCCESS ? store_new(ctx, session) : rv;
+    }
+    rv = check_readable(ctx, session, &session->current, &readable);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (!readable) { /* its record stays as it is, and so does its key */
+        session->current.key = NULL;
+        return store_new(ctx, session);
+    }
+    return store_again(ctx, session);
+}
+
+apr_status_t djs_session_save_new(djs_ctx_t *ctx, djs_session_t *session)
+{
+    djs_engine_t *engine = session->site->engine;
+    djs_record_t record;
+    apr_status_t rv;
+
+    if (session->data == NULL) {
+        session->data = djs_value_make_dict(session->pool);
+    }
+    if (session->current.key == NULL) {
+        return store_new(ctx, session);
+    }
+    rv = make_record(ctx, session, &record);
+    if (rv == APR_SUCCESS) {
+        rv = engine->ops->create(engine, ctx, session->current.key, &record);
+    }
+    if (rv == APR_EEXIST) {
+        return djs_fail(ctx, APR_EEXIST, "there is a session under this key already");
+    }
+    if (rv == APR_SUCCESS) {
+        note_stored(session, session->current.key, &record);
+    }
+    return rv;
+}
+
+apr_status_t djs_session_create(djs_ctx_t *ctx, djs_session_t *session)
+{
+    apr_status_t rv;
+
+    if (session->data == NULL) {
+        session->data = djs_value_make_dict(session->pool);
+    }
+    rv = store_new(ctx, session);
+    if (rv == APR_SUCCESS) {
+        djs_session_set_modified(session);
+    }
+    return rv;
+}
+
+/* --- flush and cycle --- */
+
+/* Part with the record under the current key. One that cannot be read is owed nothing. */
+static void leave_behind(djs_session_t *session, owed_t owed)
+{
+    if (session->current.key != NULL && session->status != DJS_SESSION_INVALID) {
+        session->old = session->current;
+        session->owed = owed;
+    }
+    else if (session->owed == OWED_MOVE) {
+        session->owed = owed;
+    }
+    session->current.key = NULL;
+    session->current.was_seen = 0;
+}
+
+void djs_session_flush(djs_ctx_t *ctx, djs_session_t *session)
+{
+    djs_session_clear(ctx, session);
+    leave_behind(session, OWED_REMOVE);
+    session->wants_key = 0;
+    session->status = DJS_SESSION_NEW;
+    session->reason = DJS_REASON_NONE;
+    session->problem = NULL;
+}
+
+void djs_session_cycle_key(djs_ctx_t *ctx, djs_session_t *session)
+{
+    session->accessed = 1;
+    djs_session_set_modified(session);
+    if (djs_session_load(ctx, session) == APR_SUCCESS) {
+        leave_behind(session, OWED_MOVE);
+        session->wants_key = 1;
+    }
+}
+
+apr_status_t djs_session_settle(djs_ctx_t *ctx, djs_session_t *session)
+{
+    return session->wants_key ? djs_session_save(ctx, session) : settle_removal(ctx, session);
+}
+
+/* --- after a conflict --- */
+
+struct djs_session_changes_t {
+    int accessed;
+    int modified;
+    int upkeep;
+    int cycled;
+    djs_value_t *set;            /* dict */
+    apr_array_header_t *deleted; /* of djs_bytes_t */
+};
+
+/* The record that the data came from, current or left behind; NULL when there is none. */
+static const stored_t *origin(const djs_session_t *session)
+{
+    const stored_t *stored = session->owed == OWED_MOVE ? &session->old : &session->current;
+
+    return stored->key != NULL && stored->was_seen ? stored : NULL;
+}
+
+static void compare(const djs_value_t *before, const djs_value_t *after,
+                    djs_session_changes_t *changes)
+{
+    djs_value_t *value, *other;
+    djs_bytes_t key;
+    apr_size_t i;
+
+    for (i = 0; djs_value_member(after, i, &key, &value); i++) {
+        other = djs_value_get(before, key);
+        if (other == NULL || djs_value_type(other) != djs_value_type(value) ||
+            !djs_value_equal(other, value)) {
+            djs_value_set(changes->set, key, value);
+        }
+    }
+    for (i = 0; djs_value_member(before, i, &key, &value); i++) {
+        if (djs_value_get(after, key) == NULL) {
+            APR_ARRAY_PUSH(changes->deleted, djs_bytes_t) = key;
+        }
+    }
+}
+
+djs_session_changes_t *djs_session_changes(djs_ctx_t *ctx, const djs_session_t *session)
+{
+    djs_session_changes_t *changes = apr_pcalloc(ctx->pool, sizeof(*changes));
+    const stored_t *stored = origin(session);
+    found_t before;
+
+    changes->accessed = session->accessed;
+    changes->modified = session->modified;
+    changes->upkeep = session->upkeep;
+    changes->cycled = session->wants_key;
+    changes->set = djs_value_make_dict(ctx->pool);
+    changes->deleted = apr_array_make(ctx->pool, 0, sizeof(djs_bytes_t));
+    if (session->modified && stored != NULL) {
+        before.record = stored->seen;
+        read_record(ctx, session, &before);
+        if (before.status == DJS_SESSION_ACTIVE) {
+            compare(before.data, session->data, changes);
+        }
+    }
+    return changes;
+}
+
+apr_status_t djs_session_reload(djs_ctx_t *ctx, djs_session_t *session)
+{
+    const char *key = session->owed != OWED_NOTHING ? session->old.key : session->current.key;
+    djs_ctx_t then = *ctx;
+    found_t found;
+    apr_status_t rv;
+
+    if (key == NULL) {
+        return interrupted(ctx);
+    }
+    then.now = session->read_at != 0 ? session->read_at : ctx->now;
+    rv = fetch(&then, session, key, &found);
+    ctx->patience = then.patience;
+    ctx->problem = then.problem;
+    if (rv != APR_SUCCESS) {
+        return lose_store(ctx, session);
+    }
+    adopt(session, key, &found);
+    session->owed = OWED_NOTHING;
+    session->wants_key = session->accessed = session->modified = session->upkeep = 0;
+    return has_record(&found) ? APR_SUCCESS : interrupted(ctx);
+}
+
+apr_status_t djs_session_rebase(djs_ctx_t *ctx, djs_session_t *session,
+                                const djs_session_changes_t *changes)
+{
+    apr_status_t rv = djs_session_reload(ctx, session);
+    int i;
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    for (i = 0; i < changes->deleted->nelts; i++) {
+        djs_value_delete(session->data, APR_ARRAY_IDX(changes->deleted, i, djs_bytes_t));
+    }
+    djs_session_update(ctx, session, changes->set);
+    if (changes->cycled) {
+        djs_session_cycle_key(ctx, session);
+    }
+    session->accessed = changes->accessed;
+    session->modified = changes->modified;
+    session->upkeep = changes->upkeep;
+    return APR_SUCCESS;
+}

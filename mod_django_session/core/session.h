@@ -7,11 +7,13 @@
  * and when each sets which flag, are Django's.
  *
  * One thing is stricter than Django: a record that cannot be read (status INVALID) is never
- * overwritten or deleted by a save; whoever changes such a session gets a new one under a new key.
+ * overwritten or deleted; whoever changes such a session gets a new one under a new key, and whoever
+ * flushes it parts with its key only.
  *
  * Saving is a compare-and-swap against what was loaded. On DJS_ECONFLICT the host calls
- * djs_session_reload() and applies its changes again. A session that was deleted meanwhile is not
- * resurrected: DJS_EINTERRUPTED, Django's SessionInterrupted.
+ * djs_session_reload() and applies its changes again, or has them put on top of what is stored now
+ * by djs_session_rebase(). A session that was deleted meanwhile is not resurrected:
+ * DJS_EINTERRUPTED, Django's SessionInterrupted.
  *
  * A session belongs to one request and one thread, and lives in the pool of the ctx it was made with.
  */
@@ -85,7 +87,7 @@ typedef struct djs_session_t djs_session_t;
  * A session that nobody has looked at. Nothing is read yet.
  *
  * @param keys   candidate keys, the one to try first at index 0 (of several cookies of our name:
- *               the last); copied. Django's key is index 0; a key under 8 characters counts as none
+ *               the last); copied. One with under 8 characters counts as none
  * @param count  0: the request brought none
  */
 djs_session_t *djs_session_make(djs_ctx_t *ctx, const djs_site_t *site, const char *const *keys,
@@ -100,13 +102,24 @@ void djs_session_set_modified(djs_session_t *session);
 /** No key and no data. Loads nothing: a key that was not looked up yet counts as "not empty". */
 int djs_session_is_empty(const djs_session_t *session);
 
+/**
+ * What was changed since the session was last unmodified is our own upkeep, which nobody asked for
+ * (a login hash written anew): when it cannot be stored, because another request was faster, that is
+ * no failure. Any other change ends that.
+ */
+void djs_session_set_upkeep(djs_session_t *session);
+int djs_session_is_upkeep(const djs_session_t *session);
+
 /** Where it stands; loads nothing. */
 djs_session_status_t djs_session_status(const djs_session_t *session);
 djs_reason_t djs_session_reason(const djs_session_t *session);
+/** With status INVALID or ERROR: what was wrong, as a sentence without secrets; else NULL. */
+const char *djs_session_problem(const djs_session_t *session);
 
 /**
  * Load if not loaded, without setting accessed. Of several candidate keys the first that has a live
- * readable record is taken; else the first candidate decides the status.
+ * readable record is taken; else the first whose record cannot be read; else the first candidate
+ * decides the status.
  * APR_SUCCESS: loaded, or there is none (status NEW, EXPIRED, INVALID; the data is {}).
  * DJS_ESTORE: status ERROR; nothing may be concluded from the data, which is {}. Tried once only.
  */
@@ -194,8 +207,20 @@ apr_status_t djs_session_save_new(djs_ctx_t *ctx, djs_session_t *session) DJS_MU
 /** create(): a new key, a record at once with the loaded data or {}. */
 apr_status_t djs_session_create(djs_ctx_t *ctx, djs_session_t *session) DJS_MUST_CHECK;
 
-/** Forget the data and flags and read the record again, under the current key. */
+/**
+ * Forget the data, the flags and what is owed, and read the record again, under the key that it was
+ * loaded from. It counts as live when it is for the time at which it was loaded first.
+ * DJS_EINTERRUPTED: it is gone; DJS_ESTORE.
+ */
 apr_status_t djs_session_reload(djs_ctx_t *ctx, djs_session_t *session) DJS_MUST_CHECK;
+
+/** What was done to a session since it was loaded: keys set and deleted, flags, a cycled key. */
+typedef struct djs_session_changes_t djs_session_changes_t;
+djs_session_changes_t *djs_session_changes(djs_ctx_t *ctx, const djs_session_t *session);
+
+/** djs_session_reload(), then the changes on top of what is stored now. Same outcomes. */
+apr_status_t djs_session_rebase(djs_ctx_t *ctx, djs_session_t *session,
+                                const djs_session_changes_t *changes) DJS_MUST_CHECK;
 
 /**
  * flush(): clear, delete the record, no key. The record goes when the host saves
@@ -212,8 +237,11 @@ void djs_session_cycle_key(djs_ctx_t *ctx, djs_session_t *session);
 
 /**
  * Do what is owed to the engine: for a flushed session remove the record, for a cycled one create
- * the new and remove the old. Nothing owed: APR_SUCCESS. djs_session_save() calls it.
+ * the new and remove the old (outcomes as djs_session_save()'s). Nothing owed: APR_SUCCESS.
+ * djs_session_save() does the same and more.
  */
 apr_status_t djs_session_settle(djs_ctx_t *ctx, djs_session_t *session) DJS_MUST_CHECK;
+/** Is anything owed. */
+int djs_session_owes(const djs_session_t *session);
 
 #endif
