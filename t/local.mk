@@ -65,4 +65,4 @@ check-valgrind:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)' \
 	    LOG_COMPILER='$(VALGRIND)' AM_LOG_FLAGS='$(VALGRIND_FLAGS)'
 
-EXTRA_DIST += t/bench t/checks t/vectors t/unit/django_tables
+EXTRA_DIST += t/bench t/checks t/vectors t/servers.py t/unit/django_tables t/unit/with_servers

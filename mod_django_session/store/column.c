@@ -24,6 +24,9 @@ apr_status_t djs_column_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_databas
     column->zone = zone;
     column->param = "%s";
     column->read = "%s";
+    if (column->dialect == DJS_MYSQL) {
+        column->read = "CAST(%s AS CHAR)";
+    }
     if (column->dialect != DJS_POSTGRESQL) {
         return APR_SUCCESS;
     }

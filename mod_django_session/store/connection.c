@@ -14,6 +14,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <apr_buckets.h>
+
 /* Where the state of a connection is found in its pool. */
 #define USERDATA_KEY "mod_django_session.connection"
 
@@ -417,18 +419,47 @@ static djs_outcome_t prepare(djs_ctx_t *ctx, djs_connection_t *c, djs_run_t *run
     return outcome == DJS_LOST ? DJS_AGAIN : outcome; /* nothing ran, for sure */
 }
 
-/* NULL is told from an empty text; both drivers end their texts with NUL. */
-static void read_row(djs_connection_t *c, apr_dbd_row_t *row, djs_bytes_t *columns, int count)
+/*
+ * As a text, the MySQL driver cuts off what is longer than the fldsz= of its parameters (1 MB), and
+ * ends nothing with NUL; as a BLOB it gives all of it, but counts the bytes of numbers and dates
+ * wrongly. Statements select texts.
+ */
+static djs_bytes_t read_blob(djs_connection_t *c, apr_dbd_row_t *row, int i,
+                             apr_bucket_brigade *blob)
 {
+    djs_bytes_t bytes = { NULL, 0 };
+    char *data = NULL;
+
+    if (apr_dbd_datum_get(c->lent.driver, row, i, APR_DBD_TYPE_BLOB, blob) == APR_SUCCESS &&
+        apr_brigade_pflatten(blob, &data, &bytes.len, blob->p) == APR_SUCCESS) {
+        bytes.data = data != NULL ? data : "";
+    }
+    apr_brigade_cleanup(blob);
+    return bytes;
+}
+
+/* NULL is told from an empty text, which apr_dbd_get_entry() does not. */
+static djs_bytes_t read_text(djs_connection_t *c, apr_dbd_row_t *row, int i)
+{
+    const char *text = NULL;
+
+    if (apr_dbd_datum_get(c->lent.driver, row, i, APR_DBD_TYPE_STRING, &text) != APR_SUCCESS) {
+        text = NULL;
+    }
+    return djs_bytes(text);
+}
+
+static void read_row(djs_connection_t *c, apr_pool_t *scratch, apr_dbd_row_t *row,
+                     djs_bytes_t *columns, int count)
+{
+    apr_bucket_brigade *blob = NULL;
     int i;
 
+    if (c->dialect == DJS_MYSQL) {
+        blob = apr_brigade_create(scratch, apr_bucket_alloc_create(scratch));
+    }
     for (i = 0; i < count; i++) {
-        const char *text = NULL;
-
-        if (apr_dbd_datum_get(c->lent.driver, row, i, APR_DBD_TYPE_STRING, &text) != APR_SUCCESS) {
-            text = NULL;
-        }
-        columns[i] = djs_bytes(text);
+        columns[i] = blob != NULL ? read_blob(c, row, i, blob) : read_text(c, row, i);
     }
 }
 
@@ -448,7 +479,7 @@ static djs_outcome_t hand_over(djs_ctx_t *ctx, djs_connection_t *c, djs_run_t *r
         if (error != 0) {
             return judge(ctx, c, run, error);
         }
-        read_row(c, row, columns, count);
+        read_row(c, scratch, row, columns, count);
         run->rows++;
         run->rv = run->each(run->baton, ctx, columns, count);
     }

@@ -106,7 +106,8 @@ typedef apr_status_t (*djs_row_fn)(void *baton, djs_ctx_t *ctx, const djs_bytes_
                                    int count);
 
 /**
- * Run a SELECT and hand its rows over. An error is never taken for "no rows".
+ * Run a SELECT and hand its rows over. An error is never taken for "no rows". What is no text in the
+ * table is to be CAST to CHAR for MySQL.
  * APR_SUCCESS; DJS_ESTORE; DJS_EINVAL: an argument is no value of the type that its place has; or
  * what @a each returned.
  */

@@ -128,8 +128,9 @@ static void state_reads(db_t *db, apr_pool_t *pool, const char *table)
                                  " AND session_key > %s ORDER BY session_key LIMIT "
                                  APR_STRINGIFY(BATCH), NULL));
     db->count = state("count", what, 1,
-                      apr_pstrcat(pool, "SELECT COUNT(*), COUNT(CASE WHEN expire_date > ", now,
-                                  " THEN 1 END) FROM ", table, NULL));
+                      apr_pstrcat(pool, "SELECT CAST(COUNT(*) AS CHAR(20)), CAST(COUNT(CASE WHEN"
+                                  " expire_date > ", now, " THEN 1 END) AS CHAR(20)) FROM ", table,
+                                  NULL));
 }
 
 static void state_changes(db_t *db, apr_pool_t *pool, const char *table)
