@@ -4,9 +4,9 @@
  *
  * Configuration. Each section has an mds_dir_t with what its directives say. Merging two sections
  * of the server's configuration always gives the same object, made once, so that what depends on
- * the merged settings (the defaults put in, the opened site: mds_view_t) is worked out once and found
- * again by a pointer. Only .htaccess files, which are read per request, are merged per request; and
- * they cannot change anything that a site is opened from.
+ * the merged settings (the defaults put in, the opened site: mds_view_t) is worked out once and
+ * found again by a pointer. Only .htaccess files, which are read per request, are merged per
+ * request; and they cannot change anything that a site is opened from.
  *
  * Requests. A client's request has one mds_request_t, shared by its subrequests and internal
  * redirects, and in it one mds_session_t for each site that its sections are of: nearly always one.

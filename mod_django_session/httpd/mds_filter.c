@@ -3,9 +3,9 @@
  * The output filter: at the first bytes of a client's answer the application's update headers are
  * taken out and applied, the session is saved, and the cookie is put in; then it is gone.
  *
- * It runs after the filters that make content and before those that keep or send it (mod_cache,
- * protocol), on the answer that the client gets: a subrequest has none, of a chain of internal
- * redirects it is the last one's, and an error document is an answer as any other.
+ * It runs after the filters that make content and before those that keep or send it
+ * (mod_cache, the protocol), on the answer that the client gets: a subrequest has none, of a chain
+ * of internal redirects it is the last one's, and an error document is an answer as any other.
  *
  * When the save decides that the answer must be another (400, 500, 503), an error bucket tells httpd
  * to make that one, and whatever the application still sends is dropped.

@@ -15,9 +15,6 @@
 
 mds_process_t mds_process;
 
-/* The pool that the databases live in and end with. */
-static apr_pool_t *databases;
-
 /* What sites are opened from; all else of the settings may differ. */
 static const djs_setting_id_t store_settings[] = {
     DJS_SETTING_ENGINE, DJS_SETTING_SECRET_KEY, DJS_SETTING_SECRET_KEY_FALLBACKS,
@@ -46,8 +43,6 @@ void mds_process_begin(apr_pool_t *pconf)
     mds_process.lock = NULL;
     mds_process.running = 0;
     opened = NULL;
-    apr_pool_create(&databases, pconf);
-    apr_pool_tag(databases, "django_session databases");
 }
 
 void mds_process_lock(void)
@@ -64,27 +59,23 @@ void mds_process_unlock(void)
     }
 }
 
-/*
- * Connections go back to mod_dbd before its pools, which belong to the child, are destroyed. The
- * databases were made before the fork, so they are not the child's by themselves.
- */
-static apr_status_t end_databases(void *pool)
-{
-    apr_pool_destroy(pool);
-    return APR_SUCCESS;
-}
-
 void mds_child_init(apr_pool_t *pchild, server_rec *server)
 {
+    server_rec *s;
     apr_status_t rv;
 
     apr_pool_create(&mds_process.pool, pchild);
     apr_pool_tag(mds_process.pool, "django_session child");
-    apr_pool_pre_cleanup_register(pchild, databases, end_databases);
     rv = apr_thread_mutex_create(&mds_process.lock, APR_THREAD_MUTEX_DEFAULT, pchild);
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, rv, server,
                      DJSNO(0102) "no mutex could be made for this child");
+    }
+    /* Connections go back to mod_dbd before its pools, which are the child's, are destroyed. */
+    for (s = server; s; s = s->next) {
+        if (mds_server_of(s)->database) {
+            djs_database_stop_with(mds_server_of(s)->database, pchild);
+        }
     }
     mds_process.running = 1;
 }
@@ -137,7 +128,7 @@ static djs_database_t *find_database(const mds_server_t *wanted)
 /* Make ready the database of a virtual host that has a DBDriver; connects to nothing. */
 static apr_status_t make_database(djs_ctx_t *ctx, mds_server_t *server)
 {
-    djs_dbd_source_t *source;
+    djs_dbd_source_t source = { .data = server, .open = lend, .close = take_back, .threaded = 1 };
 
     if (server->database) {
         return APR_SUCCESS;
@@ -158,12 +149,7 @@ static apr_status_t make_database(djs_ctx_t *ctx, mds_server_t *server)
     if (server->database) {
         return APR_SUCCESS;
     }
-    source = apr_pcalloc(databases, sizeof(*source));
-    source->data = server;
-    source->open = lend;
-    source->close = take_back;
-    source->threaded = 1;
-    return djs_database_open(ctx, databases, source, server->driver, &server->database);
+    return djs_database_open(ctx, mds_process.pool, &source, server->driver, &server->database);
 }
 
 /* ---- views and sites ---- */
