@@ -2,71 +2,151 @@
 /*
  * JSON as Python's json module reads and writes it.
  *
- *     document = ws value ws
- *     value    = object | array | string | number | "true" | "false" | "null"
- *              | "NaN" | "Infinity" | "-Infinity"
- *     number   = ["-"] ("0" | 1-9 0-9*) ["." 0-9+] [("e" | "E") ["+" | "-"] 0-9+]
- *     string   = '"' (any byte from U+0020 on but '"' and '\' | escape)* '"'
- *     escape   = '\' one of  " \ / b f n r t  or  u and four hex digits
- *     ws       = space, tab, LF, CR
+ * Reading is one pass over the text. It checks everything and leaves one token per value and name,
+ * in the order of the text:
  *
- * Three passes, each over what the one before left:
- *   scan    checks a value without making anything, and notices whether its text is just what Python
- *           would write ("canonical")
- *   load    scans the whole text; makes nodes for the top level, which keep their text
- *   build   turns the text of one node into its tree, when somebody looks inside
+ *     {"a": [1, 2], "b": "x"}      tokens  0 dict  1 "a"  2 list  3 1  4 2  5 "b"  6 "x"
+ *
+ * A token says where its text lies and which token comes behind everything inside it. So nodes are
+ * made of tokens one level at a time, and no text is scanned twice. A token also says whether its
+ * text is already exactly what Python would write ("canonical"): writing then copies it.
+ *
+ * Grammar, beside RFC 8259: the numbers NaN, Infinity, -Infinity; strings may have U+007F and lone
+ * surrogate escapes.
  */
-#include <locale.h>
+#include "json.h"
+#include "encode.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "encode.h"
-#include "value_impl.h"
+typedef struct token_t {
+    apr_uint32_t start, end; /* of the text */
+    apr_uint32_t next;       /* the token behind this one and all inside; while a container is
+                                being scanned the container around it */
+    unsigned char type;      /* djs_type_t */
+    unsigned char canonical;
+    unsigned char plain;     /* a string without escapes, in UTF-8 */
+    unsigned char truth;     /* true */
+} token_t;
 
-/* Objects inside a value are checked for equal names up to so many members and so deep; larger ones
- * merely do not count as canonical. */
-#define SEEN_NAMES_MAX 8
-#define SEEN_DEPTH_MAX 16
+typedef struct document_t {
+    djs_lazy_t lazy; /* first: djs_value_t knows only this part */
+    djs_bytes_t text;
+    djs_json_charset_t charset;
+    token_t *tokens;
+} document_t;
 
-typedef struct seen_t {
-    djs_bytes_t names[SEEN_NAMES_MAX];
-    int count;
-} seen_t;
+#define NO_TOKEN 0xffffffffu
 
-/* Where a pass stands. */
+/* ---- Scanning -------------------------------------------------------------------------------- */
+
 typedef struct scan_t {
     djs_ctx_t *ctx;
-    djs_json_charset_t charset;
+    document_t *document;
     const char *start, *at, *end;
-    int canonical;
+    apr_uint32_t count, size; /* of the tokens */
+    apr_uint32_t open;        /* the innermost container, or NO_TOKEN */
+    int depth;
+    apr_uint64_t names[DJS_JSON_DEPTH_MAX]; /* of each open dict: a filter of the names so far */
 } scan_t;
 
-static apr_status_t bad(const scan_t *scan, const char *what)
+static apr_status_t malformed(scan_t *scan, const char *what)
 {
-    return djs_fail(scan->ctx, DJS_EFORMAT, "not JSON: %s at byte %" APR_SIZE_T_FMT, what,
+    return djs_fail(scan->ctx, DJS_EFORMAT, "JSON: %s at byte %" APR_SIZE_T_FMT, what,
                     (apr_size_t)(scan->at - scan->start));
 }
 
-/* The next byte, or 0 at the end; a NUL of the text is no token either. */
-static unsigned char peek(const scan_t *scan)
+static apr_uint32_t offset(const scan_t *scan)
 {
-    return scan->at < scan->end ? (unsigned char)*scan->at : 0;
+    return (apr_uint32_t)(scan->at - scan->start);
 }
 
-static void skip_space(scan_t *scan)
+/* A new token that begins here; valid until the next one. */
+static token_t *begin_token(scan_t *scan, djs_type_t type)
 {
-    while (scan->at < scan->end
-           && (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\t' || *scan->at == '\r')) {
-        scan->at++;
-        scan->canonical = 0;
+    token_t *token;
+
+    if (scan->count == scan->size) {
+        token_t *larger = apr_palloc(scan->ctx->pool, scan->size * 2 * sizeof(token_t));
+
+        memcpy(larger, scan->document->tokens, scan->count * sizeof(token_t));
+        scan->document->tokens = larger;
+        scan->size *= 2;
+    }
+    token = &scan->document->tokens[scan->count++];
+    token->start = offset(scan);
+    token->next = scan->count;
+    token->type = (unsigned char)type;
+    token->canonical = 1;
+    token->plain = 0;
+    token->truth = 0;
+    return token;
+}
+
+/* The innermost container is not as Python would write it. */
+static void not_canonical(scan_t *scan)
+{
+    if (scan->open != NO_TOKEN) {
+        scan->document->tokens[scan->open].canonical = 0;
     }
 }
 
-/* ---- strings ------------------------------------------------------------------------------ */
+static void end_token(scan_t *scan, token_t *token)
+{
+    token->end = offset(scan);
+    if (!token->canonical) {
+        not_canonical(scan);
+    }
+}
 
-static int hex_digit(unsigned char c)
+static int is_blank(char c)
+{
+    return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+static void skip_some_blanks(scan_t *scan)
+{
+    while (scan->at < scan->end && is_blank(*scan->at)) {
+        scan->at++;
+        not_canonical(scan);
+    }
+}
+
+/* Mostly there are none. */
+static inline void skip_blanks(scan_t *scan)
+{
+    if (scan->at < scan->end && *scan->at <= ' ') {
+        skip_some_blanks(scan);
+    }
+}
+
+/* The next character, or NUL, which is nowhere allowed, at the end. */
+static char peek(const scan_t *scan)
+{
+    return scan->at < scan->end ? *scan->at : '\0';
+}
+
+/* ---- Scanning strings ------------------------------------------------------------------------ */
+
+/* How a byte in a string is taken. */
+enum { ORDINARY = 0, ENDING, ESCAPE, CONTROL, DELETE, BEYOND_ASCII };
+
+#define TIMES4(x) x, x, x, x
+#define TIMES16(x) TIMES4(x), TIMES4(x), TIMES4(x), TIMES4(x)
+#define TIMES64(x) TIMES16(x), TIMES16(x), TIMES16(x), TIMES16(x)
+
+static const unsigned char kinds[256] = {
+    TIMES16(CONTROL), TIMES16(CONTROL),
+    ['"'] = ENDING,
+    ['\\'] = ESCAPE,
+    [0x7f] = DELETE,
+    [0x80] = TIMES64(BEYOND_ASCII), TIMES64(BEYOND_ASCII),
+};
+
+static int hex_value(char c)
 {
     if (c >= '0' && c <= '9') {
         return c - '0';
@@ -74,724 +154,615 @@ static int hex_digit(unsigned char c)
     if (c >= 'a' && c <= 'f') {
         return c - 'a' + 10;
     }
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    if (c >= 'A' && c <= 'F') {
+        return c - 'A' + 10;
+    }
+    return -1;
 }
 
-/* The unit behind "\u" at `at`, or -1. */
-static int read_unit(const char *at, const char *end)
+/* The four digits behind "\u"; -1 when they are not that. */
+static int hex4(const char *at, const char *end)
 {
-    int unit = 0, i, digit;
+    int value = 0, i;
 
     if (end - at < 4) {
         return -1;
     }
     for (i = 0; i < 4; i++) {
-        digit = hex_digit((unsigned char)at[i]);
+        int digit = hex_value(at[i]);
+
         if (digit < 0) {
             return -1;
         }
-        unit = unit << 4 | digit;
+        value = value << 4 | digit;
     }
-    return unit;
+    return value;
 }
 
-/* Would Python write this unit as \uXXXX with these digits? */
-static int unit_is_canonical(int unit, const char *digits)
+/* What stands behind a backslash for one character, and the characters; "/" is only read. */
+static const char escapes[] = "\"\\nrtbf/";
+static const char escaped[] = "\"\\\n\r\t\b\f/";
+
+/* Would Python write this code unit, in these digits, as \uXXXX? */
+static int is_canonical_escape(int unit, const char *digits)
 {
     int i;
 
+    if ((unit >= 0x20 && unit < 0x7f) || (unit != 0 && unit < 0x20 && strchr(escaped, unit))) {
+        return 0;
+    }
     for (i = 0; i < 4; i++) {
         if (digits[i] >= 'A' && digits[i] <= 'F') {
             return 0;
         }
     }
-    return unit >= 0x7f
-           || (unit < 0x20 && unit != '\n' && unit != '\r' && unit != '\t' && unit != '\b'
-               && unit != '\f');
+    return 1;
 }
 
-static apr_status_t scan_escape(scan_t *scan)
+/* At a backslash. */
+static apr_status_t scan_escape(scan_t *scan, token_t *token)
 {
+    const char *at = scan->at + 1;
     int unit;
 
-    scan->at++;
-    switch (peek(scan)) {
-    case '/':
-        scan->canonical = 0;
-        /* fall through */
-    case '"': case '\\': case 'b': case 'f': case 'n': case 'r': case 't':
-        scan->at++;
-        return APR_SUCCESS;
-    case 'u':
-        unit = read_unit(scan->at + 1, scan->end);
-        if (unit < 0) {
-            return bad(scan, "\\u without four hex digits");
+    token->plain = 0;
+    if (at < scan->end && *at != 'u') {
+        if (*at == '\0' || strchr(escapes, *at) == NULL) {
+            return malformed(scan, "no such escape");
         }
-        if (!unit_is_canonical(unit, scan->at + 1)) {
-            scan->canonical = 0;
-        }
-        scan->at += 5;
+        token->canonical &= *at != '/';
+        scan->at += 2;
         return APR_SUCCESS;
-    default:
-        return bad(scan, "an unknown escape");
     }
+    unit = hex4(at + 1, scan->end);
+    if (at == scan->end || unit < 0) {
+        return malformed(scan, "no such escape");
+    }
+    token->canonical &= is_canonical_escape(unit, at + 1);
+    scan->at += 6;
+    return APR_SUCCESS;
 }
 
-/* One character that is no plain ASCII. */
-static apr_status_t scan_unusual(scan_t *scan)
+static apr_status_t scan_beyond_ascii(scan_t *scan, token_t *token)
 {
-    unsigned char c = (unsigned char)*scan->at;
+    djs_bytes_t rest = djs_bytes_of(scan->at, (apr_size_t)(scan->end - scan->at));
     apr_uint32_t code_point;
-    int used = 1;
+    int used;
 
-    if (c < 0x20) {
-        return bad(scan, "a control character in a string");
+    token->canonical = 0;
+    if (scan->document->charset == DJS_JSON_LATIN1) {
+        token->plain = 0;
+        scan->at++;
+        return APR_SUCCESS;
     }
-    scan->canonical = 0;
-    if (c >= 0x80 && scan->charset == DJS_JSON_UTF8) {
-        used = djs_utf8_next(djs_bytes_of(scan->at, (apr_size_t)(scan->end - scan->at)),
-                             &code_point);
-        if (used == 0 || (code_point >= 0xd800 && code_point < 0xe000)) {
-            return bad(scan, "no UTF-8");
-        }
+    used = djs_utf8_next(rest, &code_point);
+    if (used == 0 || (code_point >= 0xd800 && code_point <= 0xdfff)) {
+        return malformed(scan, "no valid UTF-8");
     }
     scan->at += used;
     return APR_SUCCESS;
 }
 
-/* A string, its quotes included. */
+/* At the opening quotation mark. */
 static apr_status_t scan_string(scan_t *scan)
 {
+    token_t *token = begin_token(scan, DJS_TYPE_STR);
     apr_status_t rv = APR_SUCCESS;
 
-    for (scan->at++; rv == APR_SUCCESS;) {
-        unsigned char c;
+    token->plain = 1;
+    scan->at++;
+    while (rv == APR_SUCCESS) {
+        const char *at = scan->at, *end = scan->end;
 
-        if (scan->at >= scan->end) {
-            return bad(scan, "a string without an end");
+        while (at < end && kinds[(unsigned char)*at] == ORDINARY) {
+            at++;
         }
-        c = (unsigned char)*scan->at;
-        if (c == '"') {
+        scan->at = at;
+        if (at == end) {
+            return malformed(scan, "a string does not end");
+        }
+        switch (kinds[(unsigned char)*at]) {
+        case ENDING:
             scan->at++;
+            end_token(scan, token);
             return APR_SUCCESS;
-        }
-        if (c == '\\') {
-            rv = scan_escape(scan);
-        }
-        else if (c < 0x20 || c >= 0x7f) {
-            rv = scan_unusual(scan);
-        }
-        else {
+        case ESCAPE:
+            rv = scan_escape(scan, token);
+            break;
+        case CONTROL:
+            return malformed(scan, "a control character in a string");
+        case DELETE:
+            token->canonical = 0;
             scan->at++;
+            break;
+        default:
+            rv = scan_beyond_ascii(scan, token);
         }
     }
     return rv;
 }
 
-/* Undo one escape; gives the bytes written. `*at` stands behind the backslash. */
-static int unescape(const char **at, const char *end, char *out)
-{
-    static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
-    const char *simple;
-    apr_uint32_t code_point;
-    int low;
+/* ---- Scanning numbers and words -------------------------------------------------------------- */
 
-    if (**at != 'u') {
-        simple = strchr(from, **at);
-        *out = simple != NULL ? to[simple - from] : **at;
-        (*at)++;
-        return 1;
-    }
-    code_point = (apr_uint32_t)read_unit(*at + 1, end);
-    *at += 5;
-    if (code_point >= 0xd800 && code_point < 0xdc00 && end - *at >= 6 && (*at)[0] == '\\'
-        && (*at)[1] == 'u') {
-        low = read_unit(*at + 2, end);
-        if (low >= 0xdc00 && low < 0xe000) {
-            code_point = 0x10000 + ((code_point - 0xd800) << 10) + ((apr_uint32_t)low - 0xdc00);
-            *at += 6;
-        }
-    }
-    return djs_utf8_put(code_point, out);
+static int is_digit(char c)
+{
+    return c >= '0' && c <= '9';
 }
 
-/* The text of a checked string, `span` with its quotes; NUL-terminated in `pool`. */
-static djs_bytes_t build_string(apr_pool_t *pool, djs_json_charset_t charset, djs_bytes_t span)
+static apr_size_t skip_digits(scan_t *scan)
 {
-    const char *at = span.data + 1, *end = span.data + span.len - 1;
-    /* Nothing grows but latin-1's upper half, from one byte to two. */
-    char *text = apr_palloc(pool, (apr_size_t)(end - at) * 2 + 1), *out = text;
+    const char *from = scan->at;
+
+    while (scan->at < scan->end && is_digit(*scan->at)) {
+        scan->at++;
+    }
+    return (apr_size_t)(scan->at - from);
+}
+
+/* "e5", "E-5": consumed only when it is whole, as Python does. */
+static int skip_exponent(scan_t *scan)
+{
+    const char *from = scan->at;
+
+    if (peek(scan) != 'e' && peek(scan) != 'E') {
+        return 0;
+    }
+    scan->at++;
+    if (peek(scan) == '+' || peek(scan) == '-') {
+        scan->at++;
+    }
+    if (skip_digits(scan) == 0) {
+        scan->at = from;
+        return 0;
+    }
+    return 1;
+}
+
+/* Digits behind the point, which is consumed only when there are some. */
+static apr_size_t skip_fraction(scan_t *scan)
+{
+    apr_size_t digits;
+
+    if (peek(scan) != '.') {
+        return 0;
+    }
+    scan->at++;
+    digits = skip_digits(scan);
+    if (digits == 0) {
+        scan->at--;
+    }
+    return digits;
+}
+
+/*
+ * Does Python write a float without an exponent in just these digits? Up to 15 digits belong to
+ * different floats each, so what has no superfluous zero is the shortest. Longer ones may be, too;
+ * they are worked out when they are written.
+ */
+static int is_canonical_float(const char *digits, apr_size_t whole, apr_size_t fraction)
+{
+    const char *point = digits + whole;
+    const char *last = point + fraction;
+
+    if (whole + fraction > 15) {
+        return 0;
+    }
+    if (fraction == 1 && *last == '0') {
+        return 1;
+    }
+    /* Below 0.0001 there is an exponent. */
+    return *last != '0' && (digits[0] != '0' || strncmp(point, ".0000", 5) != 0);
+}
+
+static apr_status_t scan_number(scan_t *scan)
+{
+    const char *sign = scan->at;
+    token_t *token = begin_token(scan, DJS_TYPE_INT);
+    const char *digits;
+    apr_size_t whole, fraction;
+    int exponent;
+
+    if (*sign == '-') {
+        scan->at++;
+    }
+    digits = scan->at;
+    if (peek(scan) == '0') {
+        scan->at++;
+        whole = 1;
+    }
+    else {
+        whole = skip_digits(scan);
+    }
+    if (whole == 0) {
+        return malformed(scan, "no value");
+    }
+    fraction = skip_fraction(scan);
+    exponent = skip_exponent(scan);
+    if (fraction > 0 || exponent) {
+        token->type = DJS_TYPE_FLOAT;
+        token->canonical = !exponent && is_canonical_float(digits, whole, fraction);
+    }
+    else if (whole > DJS_INT_DIGITS_MAX) {
+        return djs_fail(scan->ctx, DJS_ELIMIT, "JSON: an integer of %" APR_SIZE_T_FMT
+                        " digits, allowed are %d", whole, DJS_INT_DIGITS_MAX);
+    }
+    else {
+        token->canonical = *sign != '-' || *digits != '0';
+    }
+    end_token(scan, token);
+    return APR_SUCCESS;
+}
+
+/* null, true, NaN, -Infinity and the like; what is none of them is a number or nothing. */
+static apr_status_t scan_word(scan_t *scan)
+{
+    static const struct {
+        const char *word;
+        apr_size_t len;
+        djs_type_t type;
+    } words[] = {
+        { "true", 4, DJS_TYPE_BOOL },      { "false", 5, DJS_TYPE_BOOL },
+        { "null", 4, DJS_TYPE_NULL },      { "NaN", 3, DJS_TYPE_FLOAT },
+        { "Infinity", 8, DJS_TYPE_FLOAT }, { "-Infinity", 9, DJS_TYPE_FLOAT },
+    };
+    const apr_size_t left = (apr_size_t)(scan->end - scan->at);
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (left >= words[i].len && memcmp(scan->at, words[i].word, words[i].len) == 0) {
+            token_t *token = begin_token(scan, words[i].type);
+
+            token->truth = *scan->at == 't';
+            scan->at += words[i].len;
+            end_token(scan, token);
+            return APR_SUCCESS;
+        }
+    }
+    return scan_number(scan);
+}
+
+/* ---- Scanning lists and dictionaries --------------------------------------------------------- */
+
+/*
+ * Had this dict the name already? The filter has a bit for one name in 64, so it may say so wrongly;
+ * the dict is then written name by name.
+ */
+static void note_name(scan_t *scan, const token_t *name)
+{
+    const unsigned char *text = (const unsigned char *)scan->start + name->start;
+    const apr_uint32_t len = name->end - name->start;
+    /* The quotation marks are part of it; so even the empty name has these. */
+    const apr_uint32_t some = len | (apr_uint32_t)text[1] << 8 | (apr_uint32_t)text[len / 2] << 16 |
+                              (apr_uint32_t)text[len - 2] << 24;
+    const apr_uint64_t bit = (apr_uint64_t)1 << (some * 0x9e3779b1u >> 26);
+
+    if ((scan->names[scan->depth - 1] & bit) != 0) {
+        not_canonical(scan);
+    }
+    scan->names[scan->depth - 1] |= bit;
+}
+
+/* A name and its colon, up to where the value begins. */
+static apr_status_t scan_name(scan_t *scan)
+{
+    apr_status_t rv;
+
+    if (peek(scan) != '"') {
+        return malformed(scan, "no name of a member");
+    }
+    rv = scan_string(scan);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    note_name(scan, &scan->document->tokens[scan->count - 1]);
+    skip_blanks(scan);
+    if (peek(scan) != ':') {
+        return malformed(scan, "no colon behind a name");
+    }
+    scan->at++;
+    return APR_SUCCESS;
+}
+
+static apr_status_t open_container(scan_t *scan, djs_type_t type)
+{
+    if (scan->depth == DJS_JSON_DEPTH_MAX) {
+        return djs_fail(scan->ctx, DJS_ELIMIT, "JSON: nested deeper than %d at byte %u",
+                        DJS_JSON_DEPTH_MAX, offset(scan));
+    }
+    begin_token(scan, type)->next = scan->open;
+    scan->open = scan->count - 1;
+    scan->names[scan->depth++] = 0;
+    scan->at++;
+    return APR_SUCCESS;
+}
+
+static void close_container(scan_t *scan)
+{
+    token_t *token = &scan->document->tokens[scan->open];
+
+    scan->open = token->next;
+    token->next = scan->count;
+    scan->depth--;
+    scan->at++;
+    end_token(scan, token);
+}
+
+/*
+ * In a container, at its first item or behind one: closes what ends here, as many levels as do, or
+ * goes to where the next value begins. At the end of the document the depth is 0.
+ */
+static apr_status_t scan_on(scan_t *scan, int first)
+{
+    while (scan->depth > 0) {
+        const int is_dict = scan->document->tokens[scan->open].type == DJS_TYPE_DICT;
+
+        skip_blanks(scan);
+        if (peek(scan) == (is_dict ? '}' : ']')) {
+            close_container(scan);
+            first = 0;
+            continue;
+        }
+        if (!first) {
+            if (peek(scan) != ',') {
+                return malformed(scan, "no comma behind an item");
+            }
+            scan->at++;
+            skip_blanks(scan);
+        }
+        return is_dict ? scan_name(scan) : APR_SUCCESS;
+    }
+    return APR_SUCCESS;
+}
+
+/* A scalar, or the beginning of a container. */
+static apr_status_t scan_value(scan_t *scan)
+{
+    switch (peek(scan)) {
+    case '"':
+        return scan_string(scan);
+    case '{':
+        return open_container(scan, DJS_TYPE_DICT);
+    case '[':
+        return open_container(scan, DJS_TYPE_LIST);
+    default:
+        return is_digit(peek(scan)) ? scan_number(scan) : scan_word(scan);
+    }
+}
+
+/* One document from where it begins to where it ends. */
+static apr_status_t scan_document(scan_t *scan)
+{
+    apr_status_t rv;
+
+    do {
+        const int depth = scan->depth;
+
+        skip_blanks(scan);
+        rv = scan_value(scan);
+        if (rv == APR_SUCCESS) {
+            rv = scan_on(scan, scan->depth > depth);
+        }
+    } while (rv == APR_SUCCESS && scan->depth > 0);
+    return rv;
+}
+
+/* ---- Tokens into values ---------------------------------------------------------------------- */
+
+static djs_bytes_t token_text(const document_t *document, const token_t *token)
+{
+    return djs_bytes_of(document->text.data + token->start, token->end - token->start);
+}
+
+/* The code point of an escape, at the backslash; goes behind it. Two halves of a pair are joined. */
+static apr_uint32_t read_escape(const char **at, const char *end)
+{
+    const char *from = *at;
+    int unit, low;
+
+    if (from[1] != 'u') {
+        *at += 2;
+        return (unsigned char)escaped[strchr(escapes, from[1]) - escapes];
+    }
+    *at += 6;
+    unit = hex4(from + 2, end);
+    if (unit < 0xd800 || unit > 0xdbff || end - *at < 6 || from[6] != '\\' || from[7] != 'u') {
+        return (apr_uint32_t)unit;
+    }
+    low = hex4(from + 8, end);
+    if (low < 0xdc00 || low > 0xdfff) {
+        return (apr_uint32_t)unit;
+    }
+    *at += 6;
+    return 0x10000 + ((apr_uint32_t)(unit - 0xd800) << 10) + (apr_uint32_t)(low - 0xdc00);
+}
+
+/* A string with its escapes resolved, in UTF-8, NUL-terminated. */
+static djs_bytes_t decode_string(apr_pool_t *pool, const document_t *document, djs_bytes_t inside)
+{
+    const int latin1 = document->charset == DJS_JSON_LATIN1;
+    const char *at = inside.data, *end = inside.data + inside.len;
+    char *text = apr_palloc(pool, (latin1 ? inside.len * 2 : inside.len) + 1);
+    char *out = text;
 
     while (at < end) {
-        unsigned char c = (unsigned char)*at;
-
-        if (c == '\\') {
-            at++;
-            out += unescape(&at, end, out);
+        if (*at == '\\') {
+            out += djs_utf8_put(read_escape(&at, end), out);
         }
-        else if (c >= 0x80 && charset == DJS_JSON_LATIN1) {
-            out += djs_utf8_put(c, out);
-            at++;
+        else if (latin1) {
+            out += djs_utf8_put((unsigned char)*at++, out);
         }
         else {
-            *out++ = (char)c;
-            at++;
+            *out++ = *at++;
         }
     }
     *out = '\0';
     return djs_bytes_of(text, (apr_size_t)(out - text));
 }
 
-/* ---- numbers ------------------------------------------------------------------------------ */
-
-static const char *skip_digits(const char *at, const char *end)
+/* Without a NUL behind when it is plain. */
+static djs_bytes_t string_of(apr_pool_t *pool, const document_t *document, const token_t *token)
 {
-    while (at < end && *at >= '0' && *at <= '9') {
-        at++;
-    }
-    return at;
+    djs_bytes_t inside = token_text(document, token);
+
+    inside.data++;
+    inside.len -= 2;
+    return token->plain ? inside : decode_string(pool, document, inside);
 }
 
-
-/* strtod() wants the locale's own decimal point, and a host may have set any locale. */
-static double to_double_slowly(apr_pool_t *pool, djs_bytes_t text)
+static djs_bytes_t digits_of(djs_bytes_t text)
 {
-    const char *point = memchr(text.data, '.', text.len);
-    const char *mark = localeconv()->decimal_point;
-    apr_size_t whole = point != NULL ? (apr_size_t)(point - text.data) : text.len;
-    const char *rest = point != NULL ? point + 1 : "";
-
-    return strtod(apr_psprintf(pool, "%.*s%s%.*s", (int)whole, text.data, point != NULL ? mark : "",
-                               point != NULL ? (int)(text.len - whole - 1) : 0, rest),
-                  NULL);
+    return djs_bytes_is(text, "-0") ? djs_bytes("0") : text;
 }
 
-/* The exponent behind "e", held within what matters. */
-static int read_exponent(const char *at, const char *end)
+/* The number behind "e", held at where nothing but zero or infinity comes out any more. */
+static long read_exponent(const char *at, const char *end)
 {
-    int negative = 0, exponent = 0;
+    const int negative = *at == '-';
+    long exponent = 0;
 
-    if (*at == '+' || *at == '-') {
-        negative = *at++ == '-';
-    }
-    for (; at < end && exponent < 100000; at++) {
-        exponent = exponent * 10 + (*at - '0');
+    for (; at < end; at++) {
+        if (is_digit(*at) && exponent < 100000000) {
+            exponent = exponent * 10 + (*at - '0');
+        }
     }
     return negative ? -exponent : exponent;
 }
 
-/* A JSON number with a point or an exponent. With up to 15 digits and a power of ten up to 22 both
- * are exact as doubles, and one rounding is the right one; the C library does the rest. */
-static double to_double(apr_pool_t *pool, djs_bytes_t text)
+/*
+ * The float nearest to a JSON number. 1.25e2 is given to strtod() as 125e0: without a decimal point
+ * no locale has a say in how it is read.
+ */
+static double read_float(apr_pool_t *pool, djs_bytes_t text)
 {
-    static const double powers[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
     const char *at = text.data, *end = text.data + text.len;
-    int negative = *at == '-', digits = 0, exponent = 0, after_point = 0;
-    apr_int64_t mantissa = 0;
-    double real;
+    char brief[64];
+    char *copy = text.len + 24 < sizeof(brief) ? brief : apr_palloc(pool, text.len + 24);
+    char *out = copy;
+    long exponent = 0;
+    int behind_point = 0;
 
-    for (at += negative; at < end && *at != 'e' && *at != 'E'; at++) {
+    for (; at < end && *at != 'e' && *at != 'E'; at++) {
         if (*at == '.') {
-            after_point = 1;
-            continue;
+            behind_point = 1;
         }
-        digits++;
-        exponent -= after_point;
-        if (digits <= 15) {
-            mantissa = mantissa * 10 + (*at - '0');
+        else {
+            *out++ = *at;
+            exponent -= behind_point;
         }
     }
     if (at < end) {
         exponent += read_exponent(at + 1, end);
     }
-    if (digits > 15 || exponent < -22 || exponent > 22) {
-        return to_double_slowly(pool, text);
-    }
-    real = exponent < 0 ? (double)mantissa / powers[-exponent]
-                        : (double)mantissa * powers[exponent];
-    return negative ? -real : real;
+    snprintf(out, 24, "e%ld", exponent);
+    return strtod(copy, NULL);
 }
 
-/* The decimal digits of |number|, rounded to `count` of them, and its decimal exponent: 0.00123 is
- * "123" and -3. printf's own point, whatever the locale made of it, is skipped. */
-static int digits_of_double(double number, int count, char *digits)
+static double float_of(apr_pool_t *pool, djs_bytes_t text)
 {
-    char text[48];
-    const char *at;
-    int used = 0;
-
-    snprintf(text, sizeof(text), "%.*e", count - 1, fabs(number));
-    for (at = text; *at != 'e'; at++) {
-        if (*at >= '0' && *at <= '9') {
-            digits[used++] = *at;
-        }
+    if (text.data[0] == 'N') {
+        return NAN;
     }
-    digits[used] = '\0';
-    return atoi(at + 1);
+    if (text.data[0] == 'I') {
+        return INFINITY;
+    }
+    if (text.len > 1 && text.data[1] == 'I') {
+        return -INFINITY;
+    }
+    return read_float(pool, text);
 }
 
-/* digits and exponent as a number again. */
-static double undigits(const char *digits, int exponent)
+static djs_value_t *value_of(apr_pool_t *pool, const document_t *document, apr_uint32_t place)
 {
-    char text[48];
+    const token_t *token = &document->tokens[place];
 
-    /* "123e-5": no point, so no locale. */
-    snprintf(text, sizeof(text), "%se%d", digits, exponent - (int)strlen(digits) + 1);
-    return strtod(text, NULL);
-}
-
-/* The digit string one unit in the last place above; the same length unless it overflows. */
-static int next_digits(char *digits)
-{
-    int i = (int)strlen(digits) - 1;
-
-    for (; i >= 0 && digits[i] == '9'; i--) {
-        digits[i] = '0';
-    }
-    if (i < 0) {
-        return 0;
-    }
-    digits[i]++;
-    return 1;
-}
-
-/* The shortest digits that read back as `number`; among equally short ones the nearest. For normal
- * numbers 15 digits always identify a decimal, so fewer need not be tried: zeros at the end go. At a
- * power of two the nearest 16 digits may lie just outside the narrower half of the interval, while
- * their upper neighbour lies inside. */
-static int shortest_digits(double number, char *digits)
-{
-    double size = fabs(number);
-    int count, exponent = 0;
-
-    for (count = size < 2.3e-308 ? 1 : 15; count <= 17; count++) {
-        exponent = digits_of_double(size, count, digits);
-        if (undigits(digits, exponent) == size) {
-            break;
-        }
-        if (next_digits(digits) && undigits(digits, exponent) == size) {
-            break;
-        }
-    }
-    for (count = (int)strlen(digits); count > 1 && digits[count - 1] == '0'; count--) {
-        digits[count - 1] = '\0';
-    }
-    return exponent;
-}
-
-/* 123, -3 → "0.00123"; 123, 1 → "12.3"; 1, 2 → "100.0" */
-static int put_plain(const char *digits, int exponent, char *out)
-{
-    int count = (int)strlen(digits), i, used = 0;
-
-    if (exponent < 0) {
-        used = sprintf(out, "0.");
-        for (i = -1; i > exponent; i--) {
-            out[used++] = '0';
-        }
-        return used + sprintf(out + used, "%s", digits);
-    }
-    for (i = 0; i <= exponent || i < count; i++) {
-        if (i == exponent + 1) {
-            out[used++] = '.';
-        }
-        out[used++] = i < count ? digits[i] : '0';
-    }
-    if (count <= exponent + 1) {
-        used += sprintf(out + used, ".0");
-    }
-    out[used] = '\0';
-    return used;
-}
-
-int djs_json_float_repr(double number, char *out)
-{
-    char digits[24];
-    int exponent, used = 0;
-
-    if (isnan(number)) {
-        return sprintf(out, "NaN");
-    }
-    if (isinf(number)) {
-        return sprintf(out, "%s", number < 0 ? "-Infinity" : "Infinity");
-    }
-    if (signbit(number)) {
-        out[used++] = '-';
-    }
-    if (number == 0.0) {
-        return used + sprintf(out + used, "0.0");
-    }
-    exponent = shortest_digits(number, digits);
-    if (exponent >= -4 && exponent < 16) {
-        return used + put_plain(digits, exponent, out + used);
-    }
-    used += sprintf(out + used, "%c%s%s", digits[0], digits[1] != '\0' ? "." : "", digits + 1);
-    return used + sprintf(out + used, "e%c%02d", exponent < 0 ? '-' : '+', abs(exponent));
-}
-
-/* Is the text of a float what repr() gives? Up to 15 digits around a point, with no idle zero, are;
- * anything longer or with an exponent is tried. */
-static int float_is_canonical(djs_bytes_t text)
-{
-    char buffer[40], repr[32];
-    double number;
-
-    if (text.len > 32) {
-        return 0;
-    }
-    memcpy(buffer, text.data, text.len);
-    buffer[text.len] = '\0';
-    if (text.len <= 16 && strpbrk(buffer, "eE") == NULL) {
-        int small = strncmp(buffer + (*buffer == '-'), "0.000", 5) == 0;
-
-        return !small && (buffer[text.len - 1] != '0' || buffer[text.len - 2] == '.');
-    }
-    {
-        char *point = strchr(buffer, '.');
-
-        if (point != NULL) {
-            *point = *localeconv()->decimal_point;
-        }
-        number = strtod(buffer, NULL);
-    }
-    djs_json_float_repr(number, repr);
-    return djs_bytes_is(text, repr);
-}
-
-static apr_status_t scan_word(scan_t *scan, const char *word)
-{
-    apr_size_t len = strlen(word);
-
-    if ((apr_size_t)(scan->end - scan->at) < len || memcmp(scan->at, word, len) != 0) {
-        return bad(scan, "no value");
-    }
-    scan->at += len;
-    return APR_SUCCESS;
-}
-
-/* The digits, point and exponent of a number; `*real` tells a float from an int. */
-static const char *skip_number(const char *at, const char *end, int *real)
-{
-    const char *next;
-
-    if (*at == '0') {
-        at++;
-    }
-    else {
-        at = skip_digits(at, end);
-    }
-    if (end - at >= 2 && at[0] == '.' && at[1] >= '0' && at[1] <= '9') {
-        *real = 1;
-        at = skip_digits(at + 1, end);
-    }
-    if (at < end && (*at == 'e' || *at == 'E')) {
-        next = at + 1;
-        if (next < end && (*next == '+' || *next == '-')) {
-            next++;
-        }
-        if (next < end && *next >= '0' && *next <= '9') {
-            *real = 1;
-            at = skip_digits(next, end);
-        }
-    }
-    return at;
-}
-
-static apr_status_t scan_number(scan_t *scan, djs_type_t *type)
-{
-    int negative = peek(scan) == '-';
-    const char *from = scan->at, *digits = from + negative;
-    djs_bytes_t text;
-    int real = 0;
-
-    *type = DJS_TYPE_FLOAT;
-    if (digits < scan->end && *digits == 'I') {
-        return scan_word(scan, negative ? "-Infinity" : "Infinity");
-    }
-    if (digits >= scan->end || *digits < '0' || *digits > '9') {
-        return bad(scan, "no value");
-    }
-    scan->at = skip_number(digits, scan->end, &real);
-    text = djs_bytes_of(from, (apr_size_t)(scan->at - from));
-    if (real) {
-        scan->canonical = scan->canonical && float_is_canonical(text);
-        return APR_SUCCESS;
-    }
-    *type = DJS_TYPE_INT;
-    if (scan->at - digits > DJS_INT_DIGITS_MAX) {
-        return djs_fail(scan->ctx, DJS_ELIMIT, "an integer of more than %d digits",
-                        DJS_INT_DIGITS_MAX);
-    }
-    if (djs_bytes_is(text, "-0")) {
-        scan->canonical = 0; /* reads as 0 */
-    }
-    return APR_SUCCESS;
-}
-
-/* ---- scan: check a value without making it ------------------------------------------------ */
-
-static apr_status_t scan_scalar(scan_t *scan, djs_type_t *type)
-{
-    switch (peek(scan)) {
-    case '"':
-        *type = DJS_TYPE_STR;
-        return scan_string(scan);
-    case 't':
-        *type = DJS_TYPE_BOOL;
-        return scan_word(scan, "true");
-    case 'f':
-        *type = DJS_TYPE_BOOL;
-        return scan_word(scan, "false");
-    case 'n':
-        *type = DJS_TYPE_NULL;
-        return scan_word(scan, "null");
-    case 'N':
-        *type = DJS_TYPE_FLOAT;
-        return scan_word(scan, "NaN");
+    switch (token->type) {
+    case DJS_TYPE_NULL:
+        return djs_value_make_null(pool);
+    case DJS_TYPE_BOOL:
+        return djs_value_make_bool(pool, token->truth);
     default:
-        return scan_number(scan, type);
+        return djs_value_make_lazy(pool, (djs_type_t)token->type, &document->lazy, place);
     }
 }
 
-/* A member's name and its colon. The name is given with its quotes. */
-static apr_status_t scan_name(scan_t *scan, djs_bytes_t *name)
+static void fill_list(djs_value_t *list, const document_t *document, apr_uint32_t place)
 {
-    const char *from = scan->at;
-    apr_status_t rv;
+    const token_t *tokens = document->tokens;
+    apr_uint32_t i;
 
-    if (peek(scan) != '"') {
-        return bad(scan, "no name of a member");
+    for (i = place + 1; i < tokens[place].next; i = tokens[i].next) {
+        djs_value_append(list, value_of(djs_value_pool(list), document, i));
     }
-    rv = scan_string(scan);
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    *name = djs_bytes_of(from, (apr_size_t)(scan->at - from));
-    skip_space(scan);
-    if (peek(scan) != ':') {
-        return bad(scan, "no colon");
-    }
-    scan->at++;
-    skip_space(scan);
-    return APR_SUCCESS;
 }
 
-/* An inner object with two equal names is not as Python would write it. Canonical names are equal
- * when their texts are. */
-static void note_name(scan_t *scan, seen_t *seen, int depth, djs_bytes_t name)
+static void fill_dict(djs_value_t *dict, const document_t *document, apr_uint32_t place)
 {
-    int i;
+    const token_t *tokens = document->tokens;
+    apr_pool_t *pool = djs_value_pool(dict);
+    apr_uint32_t i;
 
-    if (!scan->canonical) {
-        return;
+    for (i = place + 1; i < tokens[place].next; i = tokens[i + 1].next) {
+        djs_value_put(dict, string_of(pool, document, &tokens[i]), value_of(pool, document, i + 1));
     }
-    if (depth >= SEEN_DEPTH_MAX || seen[depth].count >= SEEN_NAMES_MAX) {
-        scan->canonical = 0;
-        return;
-    }
-    for (i = 0; i < seen[depth].count; i++) {
-        if (djs_bytes_equal(seen[depth].names[i], name)) {
-            scan->canonical = 0;
-            return;
-        }
-    }
-    seen[depth].names[seen[depth].count++] = name;
 }
 
-/* The containers that a value opened and has not closed yet. */
-typedef struct open_t {
-    unsigned char kind[DJS_JSON_DEPTH_MAX];
-    int depth, depth_max;
-    seen_t seen[SEEN_DEPTH_MAX];
-} open_t;
-
-static apr_status_t scan_open(scan_t *scan, open_t *open)
+/* djs_lazy_t.fill */
+static void fill(const djs_lazy_t *lazy, apr_uint32_t place, djs_value_t *value)
 {
-    if (open->depth >= open->depth_max) {
-        return djs_fail(scan->ctx, DJS_ELIMIT, "JSON nested deeper than %d", DJS_JSON_DEPTH_MAX);
-    }
-    if (open->depth < SEEN_DEPTH_MAX) {
-        open->seen[open->depth].count = 0;
-    }
-    open->kind[open->depth++] = peek(scan);
-    scan->at++;
-    skip_space(scan);
-    return APR_SUCCESS;
-}
+    const document_t *document = (const document_t *)lazy;
+    const token_t *token = &document->tokens[place];
+    apr_pool_t *pool = djs_value_pool(value);
+    djs_bytes_t text;
 
-/* The member's name where one belongs. */
-static apr_status_t scan_inner_name(scan_t *scan, open_t *open)
-{
-    djs_bytes_t name;
-    apr_status_t rv;
-
-    if (open->kind[open->depth - 1] != '{') {
-        return APR_SUCCESS;
-    }
-    rv = scan_name(scan, &name);
-    if (rv == APR_SUCCESS) {
-        note_name(scan, open->seen, open->depth - 1, name);
-    }
-    return rv;
-}
-
-/* Behind a value: close what ends here, and go to the next value if there is one. */
-static apr_status_t scan_onward(scan_t *scan, open_t *open)
-{
-    while (open->depth > 0) {
-        unsigned char close = open->kind[open->depth - 1] == '{' ? '}' : ']';
-
-        skip_space(scan);
-        if (peek(scan) == ',') {
-            scan->at++;
-            skip_space(scan);
-            return scan_inner_name(scan, open);
-        }
-        if (peek(scan) != close) {
-            return bad(scan, "no comma or end");
-        }
-        scan->at++;
-        open->depth--;
-    }
-    return APR_SUCCESS;
-}
-
-/* One whole value; gives its type. `depth_max` containers may be open inside it. */
-static apr_status_t scan_value(scan_t *scan, int depth_max, djs_type_t *type)
-{
-    djs_type_t inner;
-    apr_status_t rv;
-    open_t open;
-
-    open.depth = 0;
-    open.depth_max = depth_max;
-    *type = peek(scan) == '{' ? DJS_TYPE_DICT : DJS_TYPE_LIST;
-    if (peek(scan) != '{' && peek(scan) != '[') {
-        return scan_scalar(scan, type);
-    }
-    do {
-        unsigned char c = peek(scan);
-
-        if (c != '{' && c != '[') {
-            rv = scan_scalar(scan, &inner);
-            if (rv == APR_SUCCESS) {
-                rv = scan_onward(scan, &open);
-            }
-            continue;
-        }
-        rv = scan_open(scan, &open);
-        if (rv == APR_SUCCESS && peek(scan) == (c == '{' ? '}' : ']')) {
-            rv = scan_onward(scan, &open);
-        }
-        else if (rv == APR_SUCCESS) {
-            rv = scan_inner_name(scan, &open);
-        }
-    } while (rv == APR_SUCCESS && open.depth > 0);
-    return rv;
-}
-
-/* ---- load: the top level ------------------------------------------------------------------ */
-
-/* Check the value at `scan` and make a node that keeps its text. */
-static apr_status_t load_lazy(scan_t *scan, int depth_max, djs_value_t **value)
-{
-    const char *from = scan->at;
-    djs_type_t type;
-    apr_status_t rv;
-
-    scan->canonical = 1;
-    rv = scan_value(scan, depth_max, &type);
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    *value = djs_value_new(scan->ctx->pool, type);
-    (*value)->span = djs_bytes_of(from, (apr_size_t)(scan->at - from));
-    (*value)->lazy = 1;
-    (*value)->canonical = (unsigned char)scan->canonical;
-    (*value)->charset = (unsigned char)scan->charset;
-    return APR_SUCCESS;
-}
-
-static apr_status_t load_member(scan_t *scan, djs_value_t *dict)
-{
-    djs_value_t *item = NULL;
-    djs_bytes_t name;
-    apr_status_t rv = scan_name(scan, &name);
-
-    if (rv == APR_SUCCESS) {
-        rv = load_lazy(scan, DJS_JSON_DEPTH_MAX - 1, &item);
-    }
-    if (rv == APR_SUCCESS) {
-        djs_value_set_owned(dict, build_string(scan->ctx->pool, scan->charset, name), item);
-    }
-    return rv;
-}
-
-static apr_status_t load_item(scan_t *scan, djs_value_t *list)
-{
-    djs_value_t *item = NULL;
-    apr_status_t rv = load_lazy(scan, DJS_JSON_DEPTH_MAX - 1, &item);
-
-    if (rv == APR_SUCCESS) {
-        djs_value_append(list, item);
-    }
-    return rv;
-}
-
-static apr_status_t load_container(scan_t *scan, djs_value_t **value)
-{
-    int is_dict = peek(scan) == '{';
-    unsigned char close = is_dict ? '}' : ']';
-    apr_status_t rv;
-
-    *value = djs_value_new(scan->ctx->pool, is_dict ? DJS_TYPE_DICT : DJS_TYPE_LIST);
-    scan->at++;
-    skip_space(scan);
-    if (peek(scan) == close) {
-        scan->at++;
-        return APR_SUCCESS;
-    }
-    for (;;) {
-        rv = is_dict ? load_member(scan, *value) : load_item(scan, *value);
-        if (rv != APR_SUCCESS) {
-            return rv;
-        }
-        skip_space(scan);
-        if (peek(scan) == close) {
-            scan->at++;
-            return APR_SUCCESS;
-        }
-        if (peek(scan) != ',') {
-            return bad(scan, "no comma or end");
-        }
-        scan->at++;
-        skip_space(scan);
+    switch (token->type) {
+    case DJS_TYPE_INT:
+        djs_value_fill_int(value, digits_of(token_text(document, token)));
+        break;
+    case DJS_TYPE_FLOAT:
+        djs_value_fill_float(value, float_of(pool, token_text(document, token)));
+        break;
+    case DJS_TYPE_STR:
+        text = string_of(pool, document, token);
+        djs_value_fill_str(value, token->plain ? djs_bytes_copy(pool, text) : text);
+        break;
+    case DJS_TYPE_LIST:
+        fill_list(value, document, place);
+        break;
+    default:
+        fill_dict(value, document, place);
     }
 }
+
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 apr_status_t djs_json_loads_prefix(djs_ctx_t *ctx, djs_json_charset_t charset, djs_bytes_t text,
                                    djs_value_t **value, apr_size_t *used)
 {
-    scan_t scan = { ctx, charset, text.data, text.data, text.data + text.len, 1 };
-    djs_value_t *found = NULL;
+    document_t *document;
+    scan_t scan;
     apr_status_t rv;
 
     if (text.len > DJS_JSON_TEXT_MAX) {
-        return djs_fail(ctx, DJS_ELIMIT, "JSON of %" APR_SIZE_T_FMT " bytes, allowed are %d",
+        return djs_fail(ctx, DJS_ELIMIT, "JSON text of %" APR_SIZE_T_FMT " bytes, allowed are %d",
                         text.len, DJS_JSON_TEXT_MAX);
     }
-    if (text.len == 0) {
-        return djs_fail(ctx, DJS_EFORMAT, "not JSON: empty");
-    }
-    skip_space(&scan);
-    rv = peek(&scan) == '{' || peek(&scan) == '['
-             ? load_container(&scan, &found)
-             : load_lazy(&scan, DJS_JSON_DEPTH_MAX, &found);
+    scan.ctx = ctx;
+    scan.start = scan.at = text.data != NULL ? text.data : "";
+    scan.end = scan.start + text.len;
+    scan.count = 0;
+    scan.size = text.len < 65536 ? (apr_uint32_t)text.len / 12 + 4 : 8192;
+    scan.open = NO_TOKEN;
+    scan.depth = 0;
+    document = apr_palloc(ctx->pool, sizeof(*document));
+    document->lazy.fill = fill;
+    document->text = text;
+    document->charset = charset;
+    document->tokens = apr_palloc(ctx->pool, scan.size * sizeof(token_t));
+    scan.document = document;
+    rv = scan_document(&scan);
     if (rv == APR_SUCCESS) {
-        *value = found;
-        *used = (apr_size_t)(scan.at - text.data);
+        *value = value_of(ctx->pool, document, 0);
+        *used = offset(&scan);
     }
     return rv;
 }
@@ -799,341 +770,335 @@ apr_status_t djs_json_loads_prefix(djs_ctx_t *ctx, djs_json_charset_t charset, d
 apr_status_t djs_json_loads(djs_ctx_t *ctx, djs_json_charset_t charset, djs_bytes_t text,
                             djs_value_t **value)
 {
-    djs_value_t *found = NULL;
+    djs_value_t *read;
     apr_size_t used;
-    apr_status_t rv = djs_json_loads_prefix(ctx, charset, text, &found, &used);
-    scan_t rest = { ctx, charset, text.data, text.data, text.data + text.len, 1 };
+    apr_status_t rv = djs_json_loads_prefix(ctx, charset, text, &read, &used);
 
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    rest.at += used;
-    skip_space(&rest);
-    if (rest.at != rest.end) {
-        return bad(&rest, "more after the value");
+    while (used < text.len && is_blank(text.data[used])) {
+        used++;
     }
-    *value = found;
+    if (used < text.len) {
+        return djs_fail(ctx, DJS_EFORMAT, "JSON: something behind the end at byte %" APR_SIZE_T_FMT,
+                        used);
+    }
+    *value = read;
     return APR_SUCCESS;
 }
 
-/* ---- build: the tree of a checked text ---------------------------------------------------- */
+/* ---- Floats ---------------------------------------------------------------------------------- */
 
-static void build_number(djs_value_t *value, djs_bytes_t text)
+/* A finite float in decimal: 0.d1d2d3... * 10^point, rounded to so many digits. */
+typedef struct decimal_t {
+    char digits[17 + 1];
+    int count, point;
+} decimal_t;
+
+static double decimal_value(const decimal_t *decimal)
 {
-    const char *at = text.data + (*text.data == '-');
+    char text[40];
 
-    if (value->type == DJS_TYPE_INT) {
-        djs_value_t *whole = djs_value_make_wide_int(value->pool, text);
-
-        value->wide = whole->wide;
-        value->as = whole->as;
-    }
-    else if (*at == 'N') {
-        value->as.real = NAN;
-    }
-    else if (*at == 'I') {
-        value->as.real = *text.data == '-' ? -INFINITY : INFINITY;
-    }
-    else {
-        value->as.real = to_double(value->pool, text);
-    }
+    snprintf(text, sizeof(text), "%.*se%d", decimal->count, decimal->digits,
+             decimal->point - decimal->count);
+    return strtod(text, NULL);
 }
 
-static void build_scalar(djs_value_t *value, djs_bytes_t text)
+/* The decimal of @a count digits that is nearest to a positive number. */
+static void round_to(double number, int count, decimal_t *decimal)
 {
-    switch (djs_value_type(value)) {
-    case DJS_TYPE_BOOL:
-        value->as.truth = *text.data == 't';
-        break;
-    case DJS_TYPE_STR:
-        value->as.text = build_string(value->pool, (djs_json_charset_t)value->charset, text);
-        break;
-    case DJS_TYPE_INT:
-    case DJS_TYPE_FLOAT:
-        build_number(value, text);
-        break;
-    default:
-        break;
-    }
-}
+    char text[40];
+    const char *from = text;
+    int i = 0;
 
-/* The scalar at `scan`, made. Its text was checked, so scanning it again only finds its end. */
-static djs_value_t *build_item(scan_t *scan, apr_pool_t *pool)
-{
-    const char *from = scan->at;
-    djs_type_t type = DJS_TYPE_NULL;
-    djs_value_t *value;
-
-    if (scan_scalar(scan, &type) != APR_SUCCESS) {
-        return djs_value_make_null(pool); /* not reached: the text was checked */
-    }
-    value = djs_value_new(pool, type);
-    value->charset = (unsigned char)scan->charset;
-    build_scalar(value, djs_bytes_of(from, (apr_size_t)(scan->at - from)));
-    return value;
-}
-
-/* Step over white space and the comma or colon between two things. */
-static void build_skip(scan_t *scan)
-{
-    skip_space(scan);
-    if (peek(scan) == ',' || peek(scan) == ':') {
-        scan->at++;
-        skip_space(scan);
-    }
-}
-
-/* Put the next item of the text into `into`; gives it when it is a container to go into. */
-static djs_value_t *build_next(scan_t *scan, djs_value_t *into)
-{
-    djs_bytes_t name = { NULL, 0 };
-    djs_value_t *item;
-    const char *from;
-    unsigned char c;
-
-    if (into->type == DJS_TYPE_DICT) {
-        from = scan->at;
-        if (scan_string(scan) == APR_SUCCESS) {
-            name = build_string(into->pool, scan->charset,
-                                djs_bytes_of(from, (apr_size_t)(scan->at - from)));
+    snprintf(text, sizeof(text), "%.*e", count - 1, number);
+    for (; *from != 'e'; from++) { /* whatever stands for the decimal point */
+        if (is_digit(*from)) {
+            decimal->digits[i++] = *from;
         }
-        build_skip(scan);
     }
-    c = peek(scan);
-    if (c == '{' || c == '[') {
-        item = djs_value_new(into->pool, c == '{' ? DJS_TYPE_DICT : DJS_TYPE_LIST);
-        scan->at++;
-        skip_space(scan);
-    }
-    else {
-        item = build_item(scan, into->pool);
-        build_skip(scan);
-    }
-    if (into->type == DJS_TYPE_DICT) {
-        djs_value_set_owned(into, name, item);
-    }
-    else {
-        djs_value_append(into, item);
-    }
-    return c == '{' || c == '[' ? item : NULL;
+    decimal->digits[i] = '\0';
+    decimal->count = i;
+    decimal->point = atoi(from + 1) + 1;
 }
 
-void djs_json_resolve(djs_value_t *value)
+/* The decimal of as many digits above this one. */
+static void step_up(decimal_t *decimal)
 {
-    djs_ctx_t unused = { .pool = value->pool };
-    scan_t scan = { &unused, (djs_json_charset_t)value->charset, value->span.data,
-                    value->span.data, value->span.data + value->span.len, 0 };
-    djs_value_t *open[DJS_JSON_DEPTH_MAX], *item;
-    int depth = 0;
+    int i = decimal->count - 1;
 
-    value->lazy = 0;
-    if (value->type != DJS_TYPE_DICT && value->type != DJS_TYPE_LIST) {
-        build_scalar(value, value->span);
+    while (i > 0 && decimal->digits[i] == '9') {
+        decimal->digits[i--] = '0';
+    }
+    if (decimal->digits[i] < '9') {
+        decimal->digits[i]++;
         return;
     }
-    open[depth++] = value;
-    scan.at++;
-    skip_space(&scan);
-    while (depth > 0) {
-        if (peek(&scan) == '}' || peek(&scan) == ']') {
-            scan.at++;
-            build_skip(&scan);
-            depth--;
-            continue;
-        }
-        item = build_next(&scan, open[depth - 1]);
-        if (item != NULL) {
-            open[depth++] = item;
-        }
+    decimal->digits[0] = '1';
+    decimal->point++;
+}
+
+/* The decimal of @a count digits that reads back as @a number, the nearest; 0 if there is none. */
+static int reads_back(double number, int count, decimal_t *decimal)
+{
+    int exponent;
+
+    round_to(number, count, decimal);
+    if (decimal_value(decimal) == number) {
+        return 1;
+    }
+    if (frexp(number, &exponent) != 0.5) {
+        return 0;
+    }
+    /* Below a power of two floats lie closer together: what is too far below may fit above. */
+    step_up(decimal);
+    return decimal_value(decimal) == number;
+}
+
+/*
+ * The shortest decimal that reads back as @a number, which is positive; of several the nearest.
+ *
+ * 15 digits belong to different normal floats each, so when they read back a shorter form can only
+ * be the same digits without zeros at the end. Subnormal ones have fewer, from 1 on.
+ */
+static void shortest(double number, decimal_t *decimal)
+{
+    int count = isnormal(number) ? 15 : 1;
+
+    while (!reads_back(number, count, decimal) && count < 17) {
+        count++;
+    }
+    while (decimal->count > 1 && decimal->digits[decimal->count - 1] == '0') {
+        decimal->count--;
     }
 }
 
-/* ---- write -------------------------------------------------------------------------------- */
+/* repr()'s layout: an exponent below -4 or from 16 on, else at least one digit behind the point. */
+static int lay_out(const decimal_t *decimal, char *out, size_t size)
+{
+    const char *digits = decimal->digits;
+    const int count = decimal->count, point = decimal->point;
 
-typedef struct out_t {
+    if (point < -3 || point > 16) {
+        return snprintf(out, size, "%c%s%.*se%c%02d", digits[0], count > 1 ? "." : "", count - 1,
+                        digits + 1, point > 0 ? '+' : '-', abs(point - 1));
+    }
+    if (point <= 0) {
+        return snprintf(out, size, "0.%.*s%.*s", -point, "000", count, digits);
+    }
+    if (point < count) {
+        return snprintf(out, size, "%.*s.%.*s", point, digits, count - point, digits + point);
+    }
+    return snprintf(out, size, "%.*s%.*s.0", count, digits, point - count, "000000000000000");
+}
+
+int djs_json_float_repr(double number, char *out)
+{
+    const int negative = signbit(number) != 0;
+    decimal_t decimal = { "0", 1, 1 };
+
+    if (isnan(number)) {
+        return snprintf(out, DJS_JSON_FLOAT_SIZE, "NaN");
+    }
+    if (isinf(number)) {
+        return snprintf(out, DJS_JSON_FLOAT_SIZE, negative ? "-Infinity" : "Infinity");
+    }
+    if (number != 0) {
+        shortest(fabs(number), &decimal);
+    }
+    if (negative) {
+        *out = '-';
+    }
+    return negative + lay_out(&decimal, out + negative, DJS_JSON_FLOAT_SIZE - 1);
+}
+
+/* ---- Writing --------------------------------------------------------------------------------- */
+
+typedef struct writer_t {
     apr_pool_t *pool;
     char *data;
-    apr_size_t len, room;
-    const char *comma, *colon;
-} out_t;
+    apr_size_t len, size;
+    djs_json_spacing_t spacing;
+} writer_t;
 
-static void reserve(out_t *out, apr_size_t more)
+/* Where @a len more bytes can be written. */
+static char *room(writer_t *to, apr_size_t len)
 {
-    char *larger;
+    if (to->size - to->len < len) {
+        char *larger;
 
-    if (out->room - out->len >= more) {
-        return;
+        to->size = (to->len + len) * 2;
+        larger = apr_palloc(to->pool, to->size);
+        memcpy(larger, to->data, to->len);
+        to->data = larger;
     }
-    while (out->room - out->len < more) {
-        out->room *= 2;
+    return to->data + to->len;
+}
+
+static void write_bytes(writer_t *to, djs_bytes_t bytes)
+{
+    if (bytes.len > 0) {
+        memcpy(room(to, bytes.len), bytes.data, bytes.len);
+        to->len += bytes.len;
     }
-    larger = apr_palloc(out->pool, out->room);
-    memcpy(larger, out->data, out->len);
-    out->data = larger;
 }
 
-static void put(out_t *out, const char *data, apr_size_t len)
+static void write_text(writer_t *to, const char *text)
 {
-    reserve(out, len);
-    memcpy(out->data + out->len, data, len);
-    out->len += len;
+    write_bytes(to, djs_bytes(text));
 }
 
-static void put_text(out_t *out, const char *text)
-{
-    put(out, text, strlen(text));
-}
-
-static void put_unit(out_t *out, apr_uint32_t unit)
+static char *put_unit(char *out, apr_uint32_t unit)
 {
     static const char hex[] = "0123456789abcdef";
-    char text[6] = { '\\', 'u', hex[unit >> 12 & 15], hex[unit >> 8 & 15], hex[unit >> 4 & 15],
-                     hex[unit & 15] };
 
-    put(out, text, sizeof(text));
+    out[0] = '\\';
+    out[1] = 'u';
+    out[2] = hex[unit >> 12 & 15];
+    out[3] = hex[unit >> 8 & 15];
+    out[4] = hex[unit >> 4 & 15];
+    out[5] = hex[unit & 15];
+    return out + 6;
 }
 
-/* A character that cannot stand for itself. */
-static void put_escaped(out_t *out, apr_uint32_t code_point)
+/* A character that does not stand for itself: at most 12 bytes. */
+static char *put_escape(char *out, apr_uint32_t c)
 {
-    static const char from[] = "\"\\\n\r\t\b\f", to[] = "\"\\nrtbf";
-    const char *simple = code_point != 0 && code_point < 0x7f ? strchr(from, (int)code_point) : NULL;
+    const char *brief = c != 0 && c < 0x7f ? strchr(escaped, (int)c) : NULL;
 
-    if (simple != NULL) {
-        char text[2] = { '\\', to[simple - from] };
-
-        put(out, text, 2);
+    if (brief != NULL) {
+        out[0] = '\\';
+        out[1] = escapes[brief - escaped];
+        return out + 2;
     }
-    else if (code_point >= 0x10000) {
-        put_unit(out, 0xd800 + ((code_point - 0x10000) >> 10));
-        put_unit(out, 0xdc00 + ((code_point - 0x10000) & 0x3ff));
+    if (c < 0x10000) {
+        return put_unit(out, c);
     }
-    else {
-        put_unit(out, code_point);
-    }
+    out = put_unit(out, 0xd800 + ((c - 0x10000) >> 10));
+    return put_unit(out, 0xdc00 + ((c - 0x10000) & 0x3ff));
 }
 
-static int is_plain(unsigned char c)
+static void write_string(writer_t *to, djs_bytes_t text)
 {
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
+    apr_size_t i = 0;
+    char *out;
 
-static void put_string(out_t *out, djs_bytes_t text)
-{
-    apr_size_t i = 0, from;
-    apr_uint32_t code_point;
-    int used;
-
-    put(out, "\"", 1);
+    *room(to, 1) = '"';
+    to->len++;
     while (i < text.len) {
-        for (from = i; i < text.len && is_plain((unsigned char)text.data[i]); i++) {
+        const apr_size_t from = i;
+        apr_uint32_t c = 0xfffd;
+        int used;
+
+        while (i < text.len && kinds[(unsigned char)text.data[i]] == ORDINARY) {
+            i++;
         }
-        put(out, text.data + from, i - from);
+        write_bytes(to, djs_bytes_of(text.data + from, i - from));
         if (i == text.len) {
             break;
         }
-        used = djs_utf8_next(djs_bytes_of(text.data + i, text.len - i), &code_point);
-        if (used == 0) {
-            /* Nobody may put other bytes in; if somebody did, they do not get out as they are. */
-            code_point = 0xfffd;
-            used = 1;
-        }
-        put_escaped(out, code_point);
-        i += (apr_size_t)used;
+        used = djs_utf8_next(djs_bytes_of(text.data + i, text.len - i), &c);
+        out = room(to, 12);
+        to->len += (apr_size_t)(put_escape(out, c) - out);
+        i += used > 0 ? (apr_size_t)used : 1;
     }
-    put(out, "\"", 1);
+    *room(to, 1) = '"';
+    to->len++;
 }
 
-static void put_scalar(out_t *out, const djs_value_t *value)
+static void write_value(writer_t *to, const djs_value_t *value);
+
+static void write_list(writer_t *to, const djs_value_t *list)
 {
-    char repr[32];
-
-    switch (djs_value_type(value)) {
-    case DJS_TYPE_BOOL:
-        put_text(out, djs_value_bool(value) ? "true" : "false");
-        break;
-    case DJS_TYPE_INT: {
-        djs_bytes_t digits = djs_value_int_digits(value, out->pool);
-
-        put(out, digits.data, digits.len);
-        break;
-    }
-    case DJS_TYPE_FLOAT:
-        djs_json_float_repr(djs_value_float(value), repr);
-        put_text(out, repr);
-        break;
-    case DJS_TYPE_STR:
-        put_string(out, djs_value_str(value));
-        break;
-    default:
-        put_text(out, "null");
-        break;
-    }
-}
-
-static void put_value(out_t *out, const djs_value_t *value);
-
-static void put_list(out_t *out, const djs_value_t *list)
-{
-    apr_size_t i, len = djs_value_len(list);
-
-    put(out, "[", 1);
-    for (i = 0; i < len; i++) {
-        if (i > 0) {
-            put_text(out, out->comma);
-        }
-        put_value(out, djs_value_at(list, i));
-    }
-    put(out, "]", 1);
-}
-
-static void put_dict(out_t *out, const djs_value_t *dict)
-{
-    djs_value_t *item;
-    djs_bytes_t key;
+    const char *comma = to->spacing == DJS_JSON_SPACED ? ", " : ",";
+    const djs_value_t *item;
     apr_size_t i;
 
-    put(out, "{", 1);
-    for (i = 0; djs_value_member(dict, i, &key, &item); i++) {
+    write_text(to, "[");
+    for (i = 0; (item = djs_value_at(list, i)) != NULL; i++) {
         if (i > 0) {
-            put_text(out, out->comma);
+            write_text(to, comma);
         }
-        put_string(out, key);
-        put_text(out, out->colon);
-        put_value(out, item);
+        write_value(to, item);
     }
-    put(out, "}", 1);
+    write_text(to, "]");
 }
 
-/* Trees are no deeper than what was read, one level for what an update wraps around it. */
-static void put_value(out_t *out, const djs_value_t *value)
+static void write_dict(writer_t *to, const djs_value_t *dict)
 {
-    if (value->lazy && value->canonical
-        && (out->comma[1] == '\0'
-            || (value->type != DJS_TYPE_LIST && value->type != DJS_TYPE_DICT))) {
-        put(out, value->span.data, value->span.len);
+    const char *comma = to->spacing == DJS_JSON_SPACED ? ", " : ",";
+    const char *colon = to->spacing == DJS_JSON_SPACED ? ": " : ":";
+    djs_bytes_t key;
+    djs_value_t *value;
+    apr_size_t i;
+
+    write_text(to, "{");
+    for (i = 0; djs_value_member(dict, i, &key, &value); i++) {
+        if (i > 0) {
+            write_text(to, comma);
+        }
+        write_string(to, key);
+        write_text(to, colon);
+        write_value(to, value);
     }
-    else if (value->type == DJS_TYPE_LIST) {
-        put_list(out, value);
+    write_text(to, "}");
+}
+
+/* 1 and its text when nobody has looked into it and Python would write just that. */
+static int is_canonical(const djs_value_t *value, djs_json_spacing_t spacing, djs_bytes_t *text)
+{
+    apr_uint32_t place;
+    const document_t *document = (const document_t *)djs_value_lazy(value, &place);
+    const token_t *token;
+
+    if (document == NULL || document->lazy.fill != fill) {
+        return 0;
     }
-    else if (value->type == DJS_TYPE_DICT) {
-        put_dict(out, value);
+    token = &document->tokens[place];
+    *text = token_text(document, token);
+    return token->canonical && (spacing == DJS_JSON_COMPACT || token->type < DJS_TYPE_LIST);
+}
+
+static void write_value(writer_t *to, const djs_value_t *value)
+{
+    char number[DJS_JSON_FLOAT_SIZE];
+    djs_bytes_t text;
+
+    if (is_canonical(value, to->spacing, &text)) {
+        write_bytes(to, text);
+        return;
     }
-    else {
-        put_scalar(out, value);
+    switch (djs_value_type(value)) {
+    case DJS_TYPE_NULL:
+        write_text(to, "null");
+        break;
+    case DJS_TYPE_BOOL:
+        write_text(to, djs_value_bool(value) ? "true" : "false");
+        break;
+    case DJS_TYPE_INT:
+        write_bytes(to, djs_value_int_digits(value, to->pool));
+        break;
+    case DJS_TYPE_FLOAT:
+        djs_json_float_repr(djs_value_float(value), number);
+        write_text(to, number);
+        break;
+    case DJS_TYPE_STR:
+        write_string(to, djs_value_str(value));
+        break;
+    case DJS_TYPE_LIST:
+        write_list(to, value);
+        break;
+    case DJS_TYPE_DICT:
+        write_dict(to, value);
     }
 }
 
 djs_bytes_t djs_json_dumps(djs_ctx_t *ctx, djs_json_spacing_t spacing, const djs_value_t *value)
 {
-    out_t out = { ctx->pool, NULL, 0, 512, ",", ":" };
+    writer_t to = { ctx->pool, apr_palloc(ctx->pool, 1024), 0, 1024, spacing };
 
-    if (spacing == DJS_JSON_SPACED) {
-        out.comma = ", ";
-        out.colon = ": ";
-    }
-    out.data = apr_palloc(ctx->pool, out.room);
-    put_value(&out, value);
-    put(&out, "", 1);
-    return djs_bytes_of(out.data, out.len - 1);
+    write_value(&to, value);
+    *room(&to, 1) = '\0';
+    return djs_bytes_of(to.data, to.len);
 }

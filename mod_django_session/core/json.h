@@ -23,8 +23,10 @@ typedef enum djs_json_charset_t { DJS_JSON_LATIN1, DJS_JSON_UTF8 } djs_json_char
 /**
  * Read one JSON document, surrounded by nothing but white space.
  *
- * The whole text is checked now; nodes below the top level are made when asked for. @a text must
- * live as long as ctx->pool. Floats, strings and numbers read as Python reads them.
+ * The whole text is checked now, in one pass; nodes are made when asked for. @a text must live as
+ * long as ctx->pool. Time and memory grow with the length of the text and nothing else: deep
+ * nesting, many members and equal names included. The recursion of what walks a value is bounded
+ * by DJS_JSON_DEPTH_MAX.
  *
  * @return APR_SUCCESS
  *         DJS_EFORMAT  not JSON as Python reads it; the problem tells the offset, not the content
@@ -45,10 +47,19 @@ typedef enum djs_json_spacing_t {
     DJS_JSON_SPACED   /* separators ", " and ": ", json.dumps' default */
 } djs_json_spacing_t;
 
-/** Write; in ctx->pool, NUL-terminated. Text that is already as Python writes it is copied. */
+/**
+ * Write; in ctx->pool, NUL-terminated. What nobody has looked into and is already as Python writes
+ * it is copied as text.
+ */
 djs_bytes_t djs_json_dumps(djs_ctx_t *ctx, djs_json_spacing_t spacing, const djs_value_t *value);
 
-/** repr(float) of Python: shortest digits that read back equal. @a out holds 32 bytes. */
+/** Room for djs_json_float_repr(). */
+#define DJS_JSON_FLOAT_SIZE 32
+
+/**
+ * float as json.dumps() writes it: shortest digits that read back equal, whatever the locale; NaN,
+ * Infinity, -Infinity. @a out holds DJS_JSON_FLOAT_SIZE bytes. Gives the length.
+ */
 int djs_json_float_repr(double number, char *out);
 
 #endif

@@ -5,9 +5,10 @@
  * What Django put in comes out: integers of any size, floats with their NaN and Infinity, strings
  * with NUL and lone surrogates (UTF-8 with surrogatepass), dictionaries in the order of insertion.
  * A value that came from JSON text stays text until somebody asks for it: djs_json_loads() checks
- * the whole text once and makes nodes for the top level only; the accessors below make the rest on
- * demand. So reading one key of a large session costs one scan. Accessors cannot fail: what is not
- * well-formed was refused when it was read.
+ * the whole text once and notes where its values lie; the accessors below make nodes of what they
+ * are asked for. So reading one key of a large session costs one scan. Accessors cannot fail: what
+ * is not well-formed was refused when it was read. No sequence of keys makes lookups slow: the time
+ * for one is bounded by the length of its key.
  *
  * A tree lives in the pool it was made in and is used by one thread at a time. Values may be shared
  * between containers of one pool (they are not copied when set); who changes a list or dict that
@@ -55,7 +56,7 @@ int djs_value_truthy(const djs_value_t *value);
 int djs_value_bool(const djs_value_t *value);
 /** INT: 1 and the number when it fits 64 bits, else 0. */
 int djs_value_int64(const djs_value_t *value, apr_int64_t *number);
-/** INT: its digits, any size; in @a pool when they must be made. */
+/** INT: "-"? digits, any size, not NUL-terminated; in @a pool when they must be made. */
 djs_bytes_t djs_value_int_digits(const djs_value_t *value, apr_pool_t *pool);
 /** FLOAT only. */
 double djs_value_float(const djs_value_t *value);
@@ -76,10 +77,13 @@ void djs_value_set(djs_value_t *dict, djs_bytes_t key, djs_value_t *value);
 /** DICT: 1 when the key was there and is gone now, else 0. */
 int djs_value_delete(djs_value_t *dict, djs_bytes_t key);
 void djs_value_clear(djs_value_t *dict);
-/** DICT: member @a i in order of insertion; 0 beyond the end. */
+/**
+ * DICT: member @a i in order of insertion; 0 beyond the end. The key is borrowed and not
+ * NUL-terminated. Values may be replaced while members are gone through; who deletes begins anew.
+ */
 int djs_value_member(const djs_value_t *dict, apr_size_t i, djs_bytes_t *key, djs_value_t **value);
 
-/** A list or dict of its own in @a pool that shares the items of @a container. */
+/** A list or dict of its own in @a pool that shares the items of @a container. Not deep. */
 djs_value_t *djs_value_copy_shallow(apr_pool_t *pool, const djs_value_t *container);
 
 /** Python's ==: 1 == 1.0 == true; NaN is unequal to itself; order of dict members is no matter. */
@@ -87,8 +91,8 @@ int djs_value_equal(const djs_value_t *a, const djs_value_t *b);
 
 /**
  * Python's a + b for INT and FLOAT (bool counts as int): integers of any size stay exact, an int
- * and a float give a float. NULL when one of them is no number, or when an integer result would
- * have more than DJS_INT_DIGITS_MAX digits.
+ * and a float give a float. NULL when one of them is no number, when an integer result would have
+ * more than DJS_INT_DIGITS_MAX digits, or when an integer is too large to become a float.
  */
 djs_value_t *djs_value_add(apr_pool_t *pool, const djs_value_t *a, const djs_value_t *b);
 
@@ -100,5 +104,35 @@ djs_value_t *djs_value_select(const djs_value_t *dict, const char *selector);
 
 /** Is this a selector at all: not empty, and a pointer's "~" is followed by "0" or "1". */
 int djs_value_selector_is_valid(const char *selector);
+
+/*
+ * ---- For readers of formats (json.c): values that are still text
+ */
+
+/** A document whose values are made when somebody looks into them. Readers put their own behind. */
+typedef struct djs_lazy_t djs_lazy_t;
+struct djs_lazy_t {
+    /**
+     * Make what the document has at @a place: one djs_value_fill_*() for an int, float or str;
+     * djs_value_append() or djs_value_put() for each item of a list or dict.
+     */
+    void (*fill)(const djs_lazy_t *lazy, apr_uint32_t place, djs_value_t *value);
+};
+
+/** A value of a known type that nobody has looked into yet. */
+djs_value_t *djs_value_make_lazy(apr_pool_t *pool, djs_type_t type, const djs_lazy_t *lazy,
+                                 apr_uint32_t place);
+/** Where it still lies untouched; NULL once somebody has looked into it. */
+const djs_lazy_t *djs_value_lazy(const djs_value_t *value, apr_uint32_t *place);
+
+/** The pool it was made in. */
+apr_pool_t *djs_value_pool(const djs_value_t *value);
+/** Digits as djs_value_make_wide_int() takes them; borrowed. */
+void djs_value_fill_int(djs_value_t *value, djs_bytes_t digits);
+void djs_value_fill_float(djs_value_t *value, double number);
+/** Borrowed, with a NUL behind its length. */
+void djs_value_fill_str(djs_value_t *value, djs_bytes_t text);
+/** djs_value_set() with a key that is borrowed. */
+void djs_value_put(djs_value_t *dict, djs_bytes_t key, djs_value_t *value);
 
 #endif
