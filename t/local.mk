@@ -39,6 +39,7 @@ t_unit_libdjstest_la_SOURCES = \
 
 TESTS = $(check_PROGRAMS) t/checks/run
 
+LOG_COMPILER = $(srcdir)/t/unit/tap
 LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
 AM_TESTS_ENVIRONMENT = \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT; \
@@ -48,7 +49,8 @@ AM_TESTS_ENVIRONMENT = \
 	DJS_CHECKS='$(CHECKS)'; export DJS_CHECKS;
 
 # Those that need no module; all of them when it is there: then this line goes.
-CHECKS = check_configure check_exports check_layers check_paths check_spdx
+CHECKS = check_configure check_exports check_layers check_log_ids check_paths \
+	check_sources check_spdx
 
 check-local:
 if !HAVE_CMOCKA
@@ -63,6 +65,7 @@ check-valgrind:
 	@test -n '$(VALGRIND)' || \
 	    { echo 'make check-valgrind: valgrind not found: install valgrind' >&2; exit 1; }
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)' \
-	    LOG_COMPILER='$(VALGRIND)' AM_LOG_FLAGS='$(VALGRIND_FLAGS)'
+	    AM_LOG_FLAGS='$(VALGRIND) $(VALGRIND_FLAGS)'
 
-EXTRA_DIST += t/bench t/checks t/vectors t/servers.py t/unit/django_tables t/unit/with_servers
+EXTRA_DIST += t/bench t/checks t/lsan.supp t/servers.py t/valgrind.supp t/vectors \
+	t/unit/django_tables t/unit/tap t/unit/with_servers
