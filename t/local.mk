@@ -46,6 +46,8 @@ AM_TESTS_ENVIRONMENT = \
 	DJS_SRC='$(abs_top_srcdir)'; export DJS_SRC; \
 	DJS_BUILD='$(abs_top_builddir)'; export DJS_BUILD; \
 	DJS_VECTORS='$(abs_top_srcdir)/t/vectors'; export DJS_VECTORS; \
+	LSAN_OPTIONS='suppressions=$(abs_top_srcdir)/t/lsan.supp:print_suppressions=0'; \
+	export LSAN_OPTIONS; \
 	DJS_CHECKS='$(CHECKS)'; export DJS_CHECKS;
 
 # Those that need no module; all of them when it is there: then this line goes.
@@ -58,8 +60,9 @@ if !HAVE_CMOCKA
 	@exit 1
 endif
 
-# The unit tests once more, under memcheck. Suppressions, if ever, get a file with their reasons.
-VALGRIND_FLAGS = --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite
+# The unit tests once more, under memcheck.
+VALGRIND_FLAGS = --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite \
+	--show-leak-kinds=definite --suppressions=$(srcdir)/t/valgrind.supp
 .PHONY: check-valgrind
 check-valgrind:
 	@test -n '$(VALGRIND)' || \
