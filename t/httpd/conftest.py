@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the end-to-end tests. What they give is in harness.py."""
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import harness  # noqa: E402
+
+KINDS = ["sqlite", "postgresql", "mariadb"]
+
+
+@pytest.fixture(scope="session")
+def databases():
+    made = harness.Databases()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_site(databases):
+    """make_site(kind="sqlite", **Django settings)"""
+    sites = []
+
+    def make(kind="sqlite", **settings):
+        sites.append(harness.Site(databases.get(kind), **settings))
+        return sites[-1]
+
+    yield make
+    problems = []
+    for site in sites:
+        try:
+            site.close()
+        except AssertionError as problem:
+            problems.append(str(problem))
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def site(make_site):
+    """A site on SQLite."""
+    return make_site()
+
+
+@pytest.fixture(params=KINDS)
+def each_site(request, make_site):
+    """A site on each database in turn."""
+    return make_site(request.param)
