@@ -47,12 +47,19 @@ struct djs_users_t {
 };
 
 /**
+ * Python's int(text) for a column of integers: blanks around, a sign, leading zeros and single "_"
+ * between digits are taken. Plain digits with a "-" if need be, in @a pool; NULL: no integer.
+ */
+const char *djs_auth_integer_id(apr_pool_t *pool, const char *text);
+
+/**
  * get_user(): who is logged in by this session.
  *
  * Loads the session (accessed) and at most one user row. In Django's order: id and backend there;
  * backend among DjangoAuthBackends; row there; active; `_auth_user_hash` right, in constant time,
  * with the secret key or a fallback. A wrong hash flushes the session. A hash by a fallback key
- * cycles the key and writes the hash anew, as Django 4.1.8 and later.
+ * cycles the key and writes the hash anew, as Django 4.1.8 and later; that is upkeep
+ * (djs_session_set_upkeep). Without a session the reason is the session's own.
  *
  * @return APR_SUCCESS   @a user is who it is, or NULL with @a reason saying why nobody
  *         DJS_ESTORE    session or user could not be read; nothing may be concluded
