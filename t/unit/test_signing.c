@@ -268,31 +268,36 @@ static djs_bytes_t sign_anything(apr_pool_t *pool, const char *secret, const cha
 
 static void a_time_far_away_neither_overflows_nor_is_refused(void **state)
 {
+    enum { PAST = -1, UNKNOWN, FUTURE };
     static const struct {
         const char *value;
         apr_interval_time_t max_age;
         apr_status_t rv;
+        int when;
         const char *why;
     } cases[] = {
-        { "e30:AzL8n0Y58m7", 0, APR_SUCCESS, "the most seconds in 64 bits" },
-        { "e30:zzzzzzzzzzzzzzzzzzzz", 0, APR_SUCCESS, "far in the future, beyond 64 bits" },
-        { "e30:-AzL8n0Y58m8", 0, DJS_EEXPIRED, "the least seconds in 64 bits" },
-        { "e30:-zzzzzzzzzzzzzzzzzzzz", 0, DJS_EEXPIRED, "far in the past, beyond 64 bits" },
-        { "e30:-zzzzzzzzzzzzzzzzzzzz", DJS_NO_MAX_AGE, APR_SUCCESS, "any age" },
-        { "e30:zzzzzzzzzzzzzzzzzzzz_", DJS_NO_MAX_AGE, DJS_EFORMAT, "no number, however long" },
+        { "e30:AzL8n0Y58m7", 0, APR_SUCCESS, FUTURE, "the most seconds in 64 bits" },
+        { "e30:zzzzzzzzzzzzzzzzzzzz", 0, APR_SUCCESS, FUTURE, "beyond 64 bits" },
+        { "e30:-AzL8n0Y58m8", 0, DJS_EEXPIRED, PAST, "the least seconds in 64 bits" },
+        { "e30:-zzzzzzzzzzzzzzzzzzzz", 0, DJS_EEXPIRED, PAST, "beyond 64 bits" },
+        { "e30:-zzzzzzzzzzzzzzzzzzzz", DJS_NO_MAX_AGE, APR_SUCCESS, PAST, "any age" },
+        { "e30:zzzzzzzzzzzzzzzzzzzz_", DJS_NO_MAX_AGE, DJS_EFORMAT, UNKNOWN, "no number" },
     };
     test_t *test = *state;
     djs_signer_t *signer = signer_of(test->pool, "secret", SALT);
     size_t i;
 
     for (i = 0; i < COUNT(cases); i++) {
+        apr_time_t signed_at = 0;
         djs_bytes_t data;
 
-        assert_status(NULL, djs_signing_loads(test->ctx, signer, cases[i].max_age,
-                                              sign_anything(test->pool, "secret", cases[i].value),
-                                              &data),
+        assert_status(NULL, djs_signing_inspect(test->ctx, signer, cases[i].max_age,
+                                                sign_anything(test->pool, "secret", cases[i].value),
+                                                &data, NULL, &signed_at),
                       cases[i].rv, cases[i].why);
         assert_number(test->ctx->problem == NULL, cases[i].rv == APR_SUCCESS, cases[i].why);
+        assert_number(signed_at > TEST_NOW ? FUTURE : signed_at < 0 ? PAST : UNKNOWN, cases[i].when,
+                      cases[i].why);
         djs_forget(test->ctx);
     }
 }
