@@ -418,8 +418,8 @@ int djs_utf8_is_valid(djs_bytes_t text)
 /* ---- zlib ------------------------------------------------------------------------------------ */
 
 /*
- * zlib works in a pool: malloc() would take its 270 KB from the system and give them back each time,
- * which costs ten times the compression of a session.
+ * zlib works in a pool: malloc() would take its 270 KB from the system and give them back each
+ * time, which costs ten times the compression of a session.
  */
 static voidpf allocate(voidpf pool, uInt count, uInt size)
 {

@@ -76,9 +76,8 @@ int djs_utf8_is_valid(djs_bytes_t text);
 apr_status_t djs_deflate(djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed) DJS_MUST_CHECK;
 
 /**
- * As Python's zlib.decompress(), but trailing bytes after the stream are ignored as Django's callers
- * see it, and never more than @a max bytes. DJS_EFORMAT: no zlib stream, checksum wrong, cut short;
- * DJS_ELIMIT: larger than @a max.
+ * As Python's zlib.decompress(), which ignores bytes after the stream, but never more than @a max
+ * bytes. DJS_EFORMAT: no zlib stream, checksum wrong, cut short; DJS_ELIMIT: larger than @a max.
  */
 apr_status_t djs_inflate(djs_ctx_t *ctx, djs_bytes_t packed, apr_size_t max, djs_bytes_t *data)
     DJS_MUST_CHECK;

@@ -125,6 +125,7 @@ apr_status_t djs_random_string(djs_ctx_t *ctx, const char *alphabet, apr_size_t 
     const apr_size_t count = strlen(alphabet);
     apr_size_t used = sizeof(chance), filled = 0;
     unsigned int fair; /* bytes below it fall evenly on the alphabet, others are drawn again */
+    apr_status_t rv = APR_SUCCESS;
     char *out;
 
     if (count == 0 || count > 256) {
@@ -135,22 +136,23 @@ apr_status_t djs_random_string(djs_ctx_t *ctx, const char *alphabet, apr_size_t 
     out = apr_palloc(ctx->pool, len + 1);
     while (filled < len) {
         if (used == sizeof(chance)) {
-            apr_status_t rv = djs_random(ctx, chance, sizeof(chance));
-
-            if (rv != APR_SUCCESS) {
-                return rv;
-            }
+            rv = djs_random(ctx, chance, sizeof(chance));
             used = 0;
+        }
+        if (rv != APR_SUCCESS) {
+            break;
         }
         if (chance[used] < fair) {
             out[filled++] = alphabet[chance[used] % count];
         }
         used++;
     }
-    out[len] = '\0';
     djs_secret_wipe(chance, sizeof(chance));
-    *text = out;
-    return APR_SUCCESS;
+    if (rv == APR_SUCCESS) {
+        out[len] = '\0';
+        *text = out;
+    }
+    return rv;
 }
 
 /* ---- Digests --------------------------------------------------------------------------------- */

@@ -4,8 +4,8 @@
  *
  * HMAC is H((k ^ opad) H((k ^ ipad) text)). Both inner blocks depend on the key alone, so a signer
  * keeps the two hash states behind them and each signature starts from copies: no key is derived
- * and no block hashed twice. Of the ways that OpenSSL 3.0 offers this was the fastest by far
- * (0.5 us for a session of 700 bytes; HMAC() takes three times, EVP_MAC_CTX_dup() half as much again).
+ * and no block hashed twice. Of the ways that OpenSSL 3.0 offers this was the fastest: 0.5 us for
+ * 700 bytes, where EVP_MAC_CTX_dup() took 0.75 us and HMAC() 1.4 us.
  */
 #include "signing.h"
 #include "encode.h"
@@ -158,11 +158,11 @@ static apr_status_t sign(djs_ctx_t *ctx, const mac_key_t *key, djs_bytes_t value
     unsigned char mac[DJS_SIGNING_MAC_MAX];
     unsigned int mac_len = compute_mac(key, value, mac);
 
+    *len = djs_base64_put(DJS_BASE64_URL, djs_bytes_of((const char *)mac, mac_len), text);
+    djs_secret_wipe(mac, sizeof(mac));
     if (mac_len == 0) {
         return djs_fail(ctx, APR_EGENERAL, "OpenSSL cannot compute an HMAC");
     }
-    *len = djs_base64_put(DJS_BASE64_URL, djs_bytes_of((const char *)mac, mac_len), text);
-    djs_secret_wipe(mac, sizeof(mac));
     return APR_SUCCESS;
 }
 
@@ -209,24 +209,24 @@ static apr_status_t verify(djs_ctx_t *ctx, const djs_signer_t *signer, djs_bytes
     char expected[DJS_BASE64_SIZE(DJS_SIGNING_MAC_MAX)];
     const mac_key_t *keys = signature.len == SIGNATURE_SHA256_LEN ? signer->sha256
                             : signature.len == SIGNATURE_SHA1_LEN ? signer->sha1 : NULL;
-    int found = 0, i;
+    apr_status_t rv = APR_SUCCESS;
+    int found = -1, i;
 
-    for (i = 0; keys != NULL && i < signer->count && !found; i++) {
-        apr_size_t len;
-        apr_status_t rv = sign(ctx, &keys[i], value, expected, &len);
+    for (i = 0; keys != NULL && i < signer->count && found < 0 && rv == APR_SUCCESS; i++) {
+        apr_size_t len = 0;
 
-        if (rv != APR_SUCCESS) {
-            return rv;
+        rv = sign(ctx, &keys[i], value, expected, &len);
+        if (djs_secret_equal(djs_bytes_of(expected, len), signature)) {
+            found = i;
         }
-        found = djs_secret_equal(djs_bytes_of(expected, len), signature);
-        *key_index = found ? i : -1;
     }
     /* It may be the signature of what a forger wrote. */
     djs_secret_wipe(expected, sizeof(expected));
-    if (!found) {
-        return djs_fail(ctx, DJS_EBADSIG, "no key of %d made this signature", signer->count);
+    if (rv == APR_SUCCESS && found < 0) {
+        rv = djs_fail(ctx, DJS_EBADSIG, "no key of %d made this signature", signer->count);
     }
-    return APR_SUCCESS;
+    *key_index = found;
+    return rv;
 }
 
 /* A time that does not fit is as good as the nearest that does. */

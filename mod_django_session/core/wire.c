@@ -58,8 +58,11 @@ static const char *sign_legacy(djs_ctx_t *ctx, const djs_wire_t *wire, int i, dj
     unsigned char mac[DJS_SIGNING_MAC_MAX];
     int len = djs_signing_salted_hmac(DJS_HMAC_SHA1, wire->legacy_salt,
                                       djs_keyring_key(wire->keys, i), json, mac);
-    const char *hex = len > 0 ? djs_hex(ctx->pool, djs_bytes_of((char *)mac, (apr_size_t)len)) : NULL;
+    const char *hex = NULL;
 
+    if (len > 0) {
+        hex = djs_hex(ctx->pool, djs_bytes_of((char *)mac, (apr_size_t)len));
+    }
     djs_secret_wipe(mac, sizeof(mac));
     return hex;
 }

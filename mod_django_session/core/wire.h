@@ -24,8 +24,8 @@ typedef enum djs_wire_layout_t {
 typedef struct djs_wire_t djs_wire_t;
 
 /**
- * How sessions of one site are written and read. Made once, immutable, any thread. @a keys must live
- * as long as @a pool.
+ * How sessions of one site are written and read. Made once, immutable, any thread. @a keys must
+ * live as long as @a pool.
  *
  * @param layout  how it writes. DJS_WIRE_SIGNED reads SIGNED and LEGACY; the others read only
  *                themselves
@@ -36,8 +36,8 @@ djs_wire_t *djs_wire_make(apr_pool_t *pool, const djs_keyring_t *keys, djs_wire_
                           const char *salt);
 
 /**
- * Stored bytes → the session's dictionary (or, from a genuine text, whatever JSON it holds: a caller
- * that needs a dictionary looks at its type). @a stored must live as long as ctx->pool.
+ * Stored bytes → the session's dictionary (or, from a genuine text, whatever JSON it holds: a
+ * caller that needs a dictionary looks at its type). @a stored must live as long as ctx->pool.
  *
  * @param key_index  NULL, or gets which key verified it (0: the secret key; -1: this layout has no
  *                   signature)

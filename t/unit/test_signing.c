@@ -500,7 +500,9 @@ static void salted_hmac_is_djangos(void **state)
         { DJS_HMAC_SHA1, "", { "\000s", 2 },
           { "", 0 },
           "97f3d29c359ce8e209957cfe0e635215f3151d3a" },
-        { DJS_HMAC_SHA256, "django.contrib.sessionsSessionStore", { "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk", 100 },
+        { DJS_HMAC_SHA256, "django.contrib.sessionsSessionStore",
+          { "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk"
+            "kkkkkkkkkkkkkkkkkkkk", 100 },
           { "a\000b", 3 },
           "dc60c2fc6b4bdd2d18acf6e50f6d135a6f148697a1d845bbd8bf23bdbb4337eb" },
     };
