@@ -71,4 +71,4 @@ check-valgrind:
 	    AM_LOG_FLAGS='$(VALGRIND) $(VALGRIND_FLAGS)'
 
 EXTRA_DIST += t/bench t/checks t/lsan.supp t/servers.py t/valgrind.supp t/vectors \
-	t/unit/django_tables t/unit/tap t/unit/with_servers
+	t/httpd t/unit/django_tables t/unit/tap t/unit/with_servers
