@@ -1,2 +1,123 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stores.h"
+
+#include <string.h>
+
+#include "keys.h"
+#include "zone.h"
+
+/* What an engine is opened from. */
+typedef struct parts_t {
+    apr_pool_t *pool;
+    const djs_settings_t *settings;
+    const djs_zone_t *zone; /* NULL: USE_TZ on */
+    djs_database_t *database;
+} parts_t;
+
+static apr_status_t open_db(djs_ctx_t *ctx, const parts_t *parts, djs_engine_t **engine)
+{
+    return djs_engine_db_open(ctx, parts->pool, parts->settings, parts->zone, parts->database,
+                              engine);
+}
+
+/* Every engine is one row. */
+static const struct {
+    const char *name;
+    const char *dotted; /* Django's SESSION_ENGINE */
+    int needs_database;
+    apr_status_t (*open)(djs_ctx_t *ctx, const parts_t *parts, djs_engine_t **engine);
+} engines[] = {
+    { "db", "django.contrib.sessions.backends.db", 1, open_db },
+};
+
+#define ENGINES (sizeof(engines) / sizeof(engines[0]))
+
+/* ENGINES: there is none of this name. */
+static apr_size_t find_engine(const char *value)
+{
+    apr_size_t i;
+
+    for (i = 0; i < ENGINES; i++) {
+        if (strcmp(value, engines[i].name) == 0 || strcmp(value, engines[i].dotted) == 0) {
+            break;
+        }
+    }
+    return i;
+}
+
+const char *djs_stores_names(apr_pool_t *pool)
+{
+    const char *names = engines[0].name;
+    apr_size_t i;
+
+    for (i = 1; i < ENGINES; i++) {
+        names = apr_pstrcat(pool, names, i + 1 < ENGINES ? ", " : " or ", engines[i].name, NULL);
+    }
+    return names;
+}
+
+const char *djs_stores_engine_name(const char *value)
+{
+    apr_size_t i = find_engine(value);
+
+    return i < ENGINES ? engines[i].name : NULL;
+}
+
+int djs_stores_needs_database(const char *engine_name)
+{
+    apr_size_t i = find_engine(engine_name);
+
+    return i < ENGINES && engines[i].needs_database;
+}
+
+static apr_status_t open_engine(djs_ctx_t *ctx, const parts_t *parts, djs_engine_t **engine)
+{
+    apr_size_t i = find_engine(parts->settings->engine);
+
+    if (i == ENGINES) {
+        return djs_fail(ctx, DJS_EINVAL, "DjangoSessionEngine %s: there is %s",
+                        parts->settings->engine, djs_stores_names(ctx->pool));
+    }
+    if (engines[i].needs_database && parts->database == NULL) {
+        return djs_fail(ctx, DJS_EINVAL,
+                        "DjangoSessionEngine %s needs a database: DBDriver and DBDParams",
+                        engines[i].name);
+    }
+    return engines[i].open(ctx, parts, engine);
+}
+
+static apr_status_t open_zone(djs_ctx_t *ctx, parts_t *parts)
+{
+    if (parts->settings->use_tz) {
+        return APR_SUCCESS;
+    }
+    return djs_zone_open(ctx, parts->pool, parts->settings->time_zone, &parts->zone);
+}
+
+apr_status_t djs_stores_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_settings_t *settings,
+                             djs_database_t *database, djs_site_t **site)
+{
+    parts_t parts = { pool, settings, NULL, database };
+    djs_site_t *opened = apr_pcalloc(pool, sizeof(*opened));
+    djs_keyring_t *keys = NULL;
+    apr_status_t rv = djs_keys_open(ctx, pool, settings, &keys);
+
+    if (rv == APR_SUCCESS) {
+        rv = open_zone(ctx, &parts);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = open_engine(ctx, &parts, &opened->engine);
+    }
+    if (rv == APR_SUCCESS && database != NULL) {
+        rv = djs_users_db_open(ctx, pool, settings, parts.zone, database, &opened->users);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    opened->settings = settings;
+    opened->keys = keys;
+    opened->wire = djs_wire_make(pool, keys, DJS_WIRE_SIGNED, NULL);
+    opened->zone = parts.zone;
+    *site = opened;
+    return APR_SUCCESS;
+}

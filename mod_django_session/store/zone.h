@@ -14,4 +14,13 @@
 apr_status_t djs_zone_open(djs_ctx_t *ctx, apr_pool_t *pool, const char *name,
                            const djs_zone_t **zone) DJS_MUST_CHECK;
 
+/**
+ * The same from the bytes of a TZif file, which may be hostile. Borrows nothing of them.
+ * DJS_EFORMAT: not to be understood.
+ *
+ * @param name  NULL: it has none
+ */
+apr_status_t djs_zone_parse(djs_ctx_t *ctx, apr_pool_t *pool, const char *name, djs_bytes_t file,
+                            const djs_zone_t **zone) DJS_MUST_CHECK;
+
 #endif
