@@ -28,6 +28,8 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/djs.c \
 	mod_django_session/core/encode.c \
 	mod_django_session/core/encode.h \
+	mod_django_session/core/expiry.c \
+	mod_django_session/core/expiry.h \
 	mod_django_session/core/export.c \
 	mod_django_session/core/export.h \
 	mod_django_session/core/json.c \

@@ -8,6 +8,7 @@ UNIT_TESTS = \
 	t/unit/test_djs \
 	t/unit/test_encode \
 	t/unit/test_engine_db \
+	t/unit/test_expiry \
 	t/unit/test_moment \
 	t/unit/test_password \
 	t/unit/test_secret \

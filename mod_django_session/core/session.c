@@ -18,16 +18,10 @@
  */
 #include "session.h"
 
-#include <math.h>
 #include <string.h>
-
-#include "encode.h"
 
 /* A key of ours that is taken is drawn again this often; once is more than anybody will see. */
 #define KEY_TRIES_MAX 16
-
-/* No Python timedelta is longer; keeps all sums below within 64 bits. */
-#define SPAN_SECONDS_MAX (APR_INT64_C(86400) * 999999999)
 
 #define EXPIRY_KEY "_session_expiry"
 #define TEST_COOKIE_KEY "testcookie"
@@ -452,15 +446,9 @@ void djs_session_set_expiry_moment(djs_ctx_t *ctx, djs_session_t *session, djs_m
                     djs_value_make_str(session->pool, djs_bytes(text)));
 }
 
-/* Now, as the site's Django has it: aware in UTC, or naive in its zone. */
-static djs_moment_t site_now(const djs_ctx_t *ctx, const djs_zone_t *zone)
-{
-    return zone != NULL ? djs_moment_naive(zone, ctx->now) : djs_moment_utc(ctx->now);
-}
-
 void djs_session_set_expiry_span(djs_ctx_t *ctx, djs_session_t *session, apr_interval_time_t span)
 {
-    djs_moment_t moment = site_now(ctx, session->site->zone);
+    djs_moment_t moment = djs_expiry_now(ctx, session->site->zone);
 
     if (span > DJS_MOMENT_MAX - 1 - moment.local) {
         span = DJS_MOMENT_MAX - 1 - moment.local;
@@ -470,108 +458,6 @@ void djs_session_set_expiry_span(djs_ctx_t *ctx, djs_session_t *session, apr_int
     }
     moment.local += span;
     djs_session_set_expiry_moment(ctx, session, moment);
-}
-
-/* A number of seconds in microseconds, as timedelta(seconds=number); 0: it is none or too large. */
-static int read_span(const djs_value_t *number, apr_interval_time_t *span)
-{
-    apr_int64_t seconds = 0;
-    double whole, part = 0;
-
-    switch (djs_value_type(number)) {
-    case DJS_TYPE_BOOL:
-        seconds = djs_value_bool(number);
-        break;
-    case DJS_TYPE_INT:
-        if (!djs_value_int64(number, &seconds)) {
-            return 0;
-        }
-        break;
-    default:
-        part = modf(djs_value_float(number), &whole);
-        if (!isfinite(whole) || fabs(whole) > (double)SPAN_SECONDS_MAX) {
-            return 0;
-        }
-        seconds = (apr_int64_t)whole;
-    }
-    if (seconds > SPAN_SECONDS_MAX || seconds < -SPAN_SECONDS_MAX) {
-        return 0;
-    }
-    *span = seconds * APR_USEC_PER_SEC + (apr_interval_time_t)llrint(part * APR_USEC_PER_SEC);
-    return 1;
-}
-
-static apr_status_t number_expiry(djs_ctx_t *ctx, const djs_zone_t *zone, const djs_value_t *stored,
-                                  djs_expiry_t *expiry)
-{
-    apr_time_t now = site_now(ctx, zone).local;
-    apr_interval_time_t span;
-
-    if (!djs_value_truthy(stored)) { /* 0: the policy's age, and the browser's end */
-        expiry->browser_close = 1;
-        return APR_SUCCESS;
-    }
-    if (!read_span(stored, &span) || span >= DJS_MOMENT_MAX - now || span < DJS_MOMENT_MIN - now) {
-        return djs_fail(ctx, DJS_EFORMAT, EXPIRY_KEY " is a number of seconds that leads out of "
-                        "the years 1 to 9999");
-    }
-    expiry->age = span;
-    expiry->date = ctx->now + span;
-    expiry->browser_close = 0;
-    return APR_SUCCESS;
-}
-
-static apr_status_t date_expiry(djs_ctx_t *ctx, const djs_zone_t *zone, djs_bytes_t text,
-                                djs_expiry_t *expiry)
-{
-    djs_ctx_t quiet = *ctx;
-    djs_moment_t now = site_now(ctx, zone);
-    djs_moment_t end;
-    apr_interval_time_t left;
-
-    if (djs_moment_fromisoformat(&quiet, text, &end) != APR_SUCCESS) {
-        return djs_fail(ctx, DJS_EFORMAT, EXPIRY_KEY " is a text that is no ISO 8601 date-time");
-    }
-    if (end.aware != now.aware) {
-        return djs_fail(ctx, DJS_EFORMAT, EXPIRY_KEY " is a date-time %s an offset, and "
-                        "DjangoUseTZ is %s: it must be as the site's USE_TZ",
-                        end.aware ? "with" : "without", now.aware ? "On" : "Off");
-    }
-    left = djs_moment_instant(end) - djs_moment_instant(now);
-    expiry->date = ctx->now + left;
-    expiry->age = left - (left % APR_USEC_PER_SEC + APR_USEC_PER_SEC) % APR_USEC_PER_SEC;
-    expiry->browser_close = 0;
-    return APR_SUCCESS;
-}
-
-apr_status_t djs_expiry_of(djs_ctx_t *ctx, const djs_settings_t *settings, const djs_zone_t *zone,
-                           const djs_value_t *stored, djs_expiry_t *expiry)
-{
-    expiry->age = settings->cookie_age;
-    expiry->date = ctx->now + settings->cookie_age;
-    expiry->browser_close = settings->expire_at_browser_close;
-    if (stored == NULL) {
-        return APR_SUCCESS;
-    }
-    switch (djs_value_type(stored)) {
-    case DJS_TYPE_NULL:
-        return APR_SUCCESS;
-    case DJS_TYPE_BOOL:
-    case DJS_TYPE_INT:
-    case DJS_TYPE_FLOAT:
-        return number_expiry(ctx, zone, stored, expiry);
-    case DJS_TYPE_STR:
-        return date_expiry(ctx, zone, djs_value_str(stored), expiry);
-    case DJS_TYPE_LIST:
-    case DJS_TYPE_DICT:
-        break;
-    }
-    if (djs_value_truthy(stored)) {
-        return djs_fail(ctx, DJS_EFORMAT, EXPIRY_KEY " is a %s, should be a number, a date-time "
-                        "or null", djs_value_type_name(stored));
-    }
-    expiry->browser_close = 0; /* [] and {} are not set, but not 0 either */
-    return APR_SUCCESS;
 }
 
 apr_status_t djs_session_expiry(djs_ctx_t *ctx, djs_session_t *session, djs_expiry_t *expiry)

@@ -21,6 +21,7 @@
 #define DJS_SESSION_H
 
 #include "../djs_engine.h"
+#include "expiry.h"
 #include "moment.h"
 #include "secret.h"
 #include "settings.h"
@@ -165,31 +166,12 @@ void djs_session_set_expiry_moment(djs_ctx_t *ctx, djs_session_t *session, djs_m
 void djs_session_set_expiry_span(djs_ctx_t *ctx, djs_session_t *session, apr_interval_time_t span);
 
 /**
- * A session's end. In Django's three answers:
- *   age              get_expiry_age(): microseconds of a number, or floor to seconds of date - now
- *   date             get_expiry_date() as an instant (ctx->now + its distance from Django's now)
- *   browser_close    get_expire_at_browser_close()
- */
-typedef struct djs_expiry_t {
-    apr_interval_time_t age;
-    apr_time_t date;
-    int browser_close;
-} djs_expiry_t;
-
-/**
  * Work out the three answers. Loads, sets accessed.
  * DJS_EFORMAT: `_session_expiry` is nothing that Django could use (it would answer 500);
  * @a expiry then holds the settings' policy.
  */
 apr_status_t djs_session_expiry(djs_ctx_t *ctx, djs_session_t *session, djs_expiry_t *expiry)
     DJS_MUST_CHECK;
-
-/**
- * get_expiry_age() of a given `_session_expiry` and settings, without a session. The work behind
- * the function above. @a stored NULL: absent.
- */
-apr_status_t djs_expiry_of(djs_ctx_t *ctx, const djs_settings_t *settings, const djs_zone_t *zone,
-                           const djs_value_t *stored, djs_expiry_t *expiry) DJS_MUST_CHECK;
 
 /**
  * save(): store under the current key; with no key, create().

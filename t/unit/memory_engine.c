@@ -208,3 +208,13 @@ const char *memory_site_get(djs_ctx_t *ctx, const memory_site_t *site, const cha
     }
     return djs_json_dumps(ctx, DJS_JSON_COMPACT, value).data;
 }
+
+djs_session_t *memory_site_session(djs_ctx_t *ctx, const memory_site_t *site, const char *key)
+{
+    return djs_session_make(ctx, &site->site, &key, key != NULL);
+}
+
+const char *memory_session_json(djs_ctx_t *ctx, djs_session_t *session)
+{
+    return djs_json_dumps(ctx, DJS_JSON_COMPACT, djs_session_data(ctx, session)).data;
+}

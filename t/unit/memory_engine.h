@@ -64,4 +64,10 @@ void memory_site_put(djs_ctx_t *ctx, memory_site_t *site, const char *key, const
 /** The data under a key as compact JSON; NULL: nothing there. "(unreadable)": not ours to read. */
 const char *memory_site_get(djs_ctx_t *ctx, const memory_site_t *site, const char *key);
 
+/** A session object with one candidate key, or none. */
+djs_session_t *memory_site_session(djs_ctx_t *ctx, const memory_site_t *site, const char *key);
+
+/** Its data as compact JSON; a look at it. */
+const char *memory_session_json(djs_ctx_t *ctx, djs_session_t *session);
+
 #endif

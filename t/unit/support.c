@@ -135,6 +135,14 @@ const char *vector_name(apr_pool_t *pool, const json_t *a_case)
     return i == 0 ? name : apr_pstrcat(pool, name, ")", NULL);
 }
 
+int vector_is_current(const json_t *a_case)
+{
+    const json_t *versions = json_object_get(a_case, "django");
+    const json_t *last = json_array_get(versions, json_array_size(versions) - 1);
+
+    return json_is_string(last) && strcmp(json_string_value(last), "5.1") == 0;
+}
+
 static int hex_digit(char c)
 {
     const char *digits = "0123456789abcdef";

@@ -70,6 +70,9 @@ const char *vector_need(const json_t *a_case, const char *name);
 /** The case's `id` and versions, for messages; in @a pool. */
 const char *vector_name(apr_pool_t *pool, const json_t *a_case);
 
+/** The case holds for the newest Django that the vectors know, whose behaviour is ours. */
+int vector_is_current(const json_t *a_case);
+
 /**
  * The bytes of a `NAME_hex` or `NAME_runs` member; the test fails when it is there and malformed.
  * @return 1, or 0 when the case has neither
