@@ -268,10 +268,10 @@ static int walk_all(walk_t *walk, server_rec *main_server)
         walk_sections(walk, dir->sec_file, base);
         walk_sections(walk, dir->sec_if, base);
     }
-    /* What httpd's core does not list, <Proxy> for one. */
+    /* What httpd's core does not list, <Proxy> for one; the servers' own are no sections. */
     walk->server = mds_server_of(main_server);
     for (section = mds_process.sections; section; section = section->next_section) {
-        if (!section->seen) {
+        if (!section->seen && section->where) {
             visit(walk, mds_dir_merge(walk->pool,
                                       ap_get_module_config(main_server->lookup_defaults,
                                                            &django_session_module),

@@ -325,6 +325,11 @@ static apr_status_t save_and_pass(ap_filter_t *f, apr_bucket_brigade *brigade)
     }
     else {
         request->finished = 1;
+        /*
+         * What was valid when it was read stays so, however long the application took; but the new
+         * end of a session counts from its saving, as Django's.
+         */
+        request->ctx.now = apr_time_now();
         status = finish(r, request);
     }
     if (request->json_body && r->status == HTTP_UNAUTHORIZED) {
