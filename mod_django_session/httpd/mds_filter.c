@@ -7,8 +7,8 @@
  * (mod_cache, the protocol), on the answer that the client gets: a subrequest has none, of a chain
  * of internal redirects it is the last one's, and an error document is an answer as any other.
  *
- * When the save decides that the answer must be another (400, 500, 503), an error bucket tells httpd
- * to make that one, and whatever the application still sends is dropped.
+ * When the save decides that the answer must be another (400, 500, 503), an error bucket tells
+ * httpd to make that one, and whatever the application still sends is dropped.
  */
 #include "mds.h"
 
