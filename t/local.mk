@@ -9,6 +9,7 @@ UNIT_TESTS = \
 	t/unit/test_encode \
 	t/unit/test_engine_db \
 	t/unit/test_expiry \
+	t/unit/test_keys \
 	t/unit/test_moment \
 	t/unit/test_password \
 	t/unit/test_secret \
@@ -16,7 +17,9 @@ UNIT_TESTS = \
 	t/unit/test_signing \
 	t/unit/test_support \
 	t/unit/test_url \
-	t/unit/test_wire
+	t/unit/test_users_db \
+	t/unit/test_wire \
+	t/unit/test_zone
 
 # A program's source is its name and .c; these are for all of them.
 AM_CPPFLAGS = -I$(srcdir)/t/unit $(store_cppflags) $(CMOCKA_CFLAGS)

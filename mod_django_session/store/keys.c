@@ -75,11 +75,18 @@ static apr_status_t start_program(const char *path, apr_pool_t *pool, apr_proc_t
 {
     const char *args[2] = { NULL, NULL };
     apr_procattr_t *attributes;
+    apr_file_t *nothing;
     apr_status_t rv = apr_procattr_create(&attributes, pool);
 
     args[0] = path;
     if (rv == APR_SUCCESS) {
-        rv = apr_procattr_io_set(attributes, APR_NO_FILE, APR_CHILD_BLOCK, APR_NO_PIPE);
+        rv = apr_procattr_io_set(attributes, APR_NO_PIPE, APR_CHILD_BLOCK, APR_NO_PIPE);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_file_open(&nothing, "/dev/null", APR_FOPEN_READ, APR_FPROT_OS_DEFAULT, pool);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_procattr_child_in_set(attributes, nothing, NULL);
     }
     if (rv == APR_SUCCESS) {
         rv = apr_procattr_cmdtype_set(attributes, APR_PROGRAM_ENV); /* no shell */

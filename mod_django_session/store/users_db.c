@@ -182,10 +182,17 @@ static const char *argument(const users_db_t *db, const char *type)
                         strcmp(type, "character") == 0 ? "bpchar" : type);
 }
 
+/* With its table: SQLite takes "email" alone for a text when there is no such column. */
+static const char *qualified(const users_db_t *db, field_t field)
+{
+    return apr_pstrcat(db->pool, db->quoted, ".",
+                       djs_database_quote(db->pool, db->database, db->names[field]), NULL);
+}
+
 /* What selects a field as a text: NULL for a column that is not there. */
 static const char *selected(const users_db_t *db, const known_t *known, field_t field)
 {
-    const char *name = djs_database_quote(db->pool, db->database, db->names[field]);
+    const char *name = qualified(db, field);
 
     if (!known->has[field]) {
         return "NULL";
@@ -200,8 +207,8 @@ static void state_lookups(const users_db_t *db, known_t *known)
 {
     const char *what = db->describe.what;
     const char *select = "SELECT ";
-    const char *id = apr_pstrcat(db->pool, djs_database_quote(db->pool, db->database, db->names[ID]),
-                                 " = ", argument(db, known->types[ID]), NULL);
+    const char *id = apr_pstrcat(db->pool, qualified(db, ID), " = ", argument(db, known->types[ID]),
+                                 NULL);
     int i;
 
     for (i = 0; i < FIELDS; i++) {
@@ -211,10 +218,8 @@ static void state_lookups(const users_db_t *db, known_t *known)
     select = apr_pstrcat(db->pool, select, " FROM ", db->quoted, " WHERE ", NULL);
     known->by_id = state("user_by_id", what, apr_pstrcat(db->pool, select, id, NULL), 1);
     known->by_name = state("user_by_name", what,
-                           apr_pstrcat(db->pool, select,
-                                       djs_database_quote(db->pool, db->database,
-                                                          db->names[USERNAME]),
-                                       " = ", argument(db, known->types[USERNAME]), NULL), 1);
+                           apr_pstrcat(db->pool, select, qualified(db, USERNAME), " = ",
+                                       argument(db, known->types[USERNAME]), NULL), 1);
     known->set_last_login = state("last_login",
                                   apr_psprintf(db->pool, "cannot update table \"%s\"", db->table),
                                   apr_pstrcat(db->pool, "UPDATE ", db->quoted,

@@ -54,19 +54,50 @@ const test_database_t *test_databases(void)
     return databases;
 }
 
-const test_database_t *test_database(const char *name)
+static void is_not_there(void **state)
 {
+    const test_database_t *database = *state;
+
+    print_message("run under t/unit/with_servers: %s is not set\n", database->variable);
+    skip();
+}
+
+struct CMUnitTest test_absent(const test_database_t *database)
+{
+    struct CMUnitTest test = { database->name, is_not_there, NULL, NULL, (void *)database };
+
+    return test;
+}
+
+static struct CMUnitTest test_of(const test_database_t *database, const database_row_t *row,
+                                 CMFixtureFunction setup)
+{
+    struct CMUnitTest test = { NULL, row->run, setup, test_teardown, (void *)database };
+    size_t size = strlen(database->name) + strlen(row->name) + 3;
+    char *name = malloc(size); /* the program's for good */
+
+    snprintf(name, size, "%s: %s", database->name, row->name);
+    test.name = name;
+    return test;
+}
+
+size_t test_on_databases(struct CMUnitTest *tests, size_t count, const database_row_t *rows,
+                         size_t row_count, CMFixtureFunction setup)
+{
+    const test_database_t *all = test_databases();
+    size_t row;
     int i;
 
-    test_databases();
     for (i = 0; i < TEST_DATABASES; i++) {
-        if (strcmp(databases[i].name, name) == 0 && databases[i].params != NULL) {
-            return &databases[i];
+        if (all[i].params == NULL) {
+            tests[count++] = test_absent(&all[i]);
+            continue;
+        }
+        for (row = 0; row < row_count; row++) {
+            tests[count++] = test_of(&all[i], &rows[row], setup);
         }
     }
-    print_message("%s is not there: run under t/unit/with_servers\n", name);
-    skip();
-    return NULL;
+    return count;
 }
 
 djs_database_t *test_database_open(test_t *test, const test_database_t *which)
@@ -81,6 +112,25 @@ djs_database_t *test_database_open(test_t *test, const test_database_t *which)
                   djs_database_open(test->ctx, test->pool, &source, which->driver, &database),
                   APR_SUCCESS, which->name);
     return database;
+}
+
+void test_database_sql(const test_database_t *which, const char *sql)
+{
+    const apr_dbd_driver_t *driver;
+    apr_dbd_t *handle;
+    apr_pool_t *pool;
+    int rows, error;
+
+    assert_int_equal(apr_pool_create(&pool, NULL), APR_SUCCESS);
+    apr_dbd_init(pool);
+    assert_int_equal(apr_dbd_get_driver(pool, which->driver, &driver), APR_SUCCESS);
+    assert_int_equal(apr_dbd_open(driver, pool, which->params, &handle), APR_SUCCESS);
+    error = apr_dbd_query(driver, handle, &rows, sql);
+    if (error != 0) {
+        fail_msg("%s: %s: %s", which->name, sql, apr_dbd_error(driver, handle, error));
+    }
+    apr_dbd_close(driver, handle);
+    apr_pool_destroy(pool);
 }
 
 void test_databases_end(void)

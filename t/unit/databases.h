@@ -23,11 +23,29 @@ typedef struct test_database_t {
 /** All of them; those that are not there have no params. Made once a program. */
 const test_database_t *test_databases(void);
 
-/** One by name; the test is skipped, which counts as not run, when it is not there. */
-const test_database_t *test_database(const char *name);
+/** A test of a table that runs on each database. */
+typedef struct database_row_t {
+    const char *name;
+    CMUnitTestFunction run;
+} database_row_t;
+
+#define ON_EACH_DATABASE(name) { #name, name }
+
+/**
+ * Append the rows once for each database, with a setup that gets its test_database_t as *state. Of
+ * a database that is not there one test is skipped, which counts as not run. Gives the new count.
+ */
+size_t test_on_databases(struct CMUnitTest *tests, size_t count, const database_row_t *rows,
+                         size_t row_count, CMFixtureFunction setup);
+
+/** The one skipped test. */
+struct CMUnitTest test_absent(const test_database_t *database);
 
 /** An open database for one test, by a direct source. */
 djs_database_t *test_database_open(test_t *test, const test_database_t *which);
+
+/** Run statements on a connection of their own, as an administrator would beside us. */
+void test_database_sql(const test_database_t *which, const char *sql);
 
 /** Remove what was made. For the end of main(). */
 void test_databases_end(void);

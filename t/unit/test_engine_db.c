@@ -27,14 +27,6 @@ static djs_engine_t *open_db(test_t *test, const void *baton)
     return engine;
 }
 
-static void is_not_there(void **state)
-{
-    const test_database_t *database = *state;
-
-    print_message("run under t/unit/with_servers: %s is not set\n", database->variable);
-    skip();
-}
-
 int main(void)
 {
     static struct CMUnitTest tests[TEST_DATABASES * CONTRACT_TESTS_MAX];
@@ -48,10 +40,7 @@ int main(void)
         contracts[i].open = open_db;
         contracts[i].baton = &databases[i];
         if (databases[i].params == NULL) {
-            struct CMUnitTest absent = { databases[i].name, is_not_there, NULL, NULL,
-                                         (void *)&databases[i] };
-
-            tests[count++] = absent;
+            tests[count++] = test_absent(&databases[i]);
             continue;
         }
         count = contract_tests(&contracts[i], tests, count);
