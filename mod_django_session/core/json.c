@@ -41,6 +41,9 @@ typedef struct document_t {
 
 #define NO_TOKEN 0xffffffffu
 
+/** So many need no array that grows. */
+#define FEW_TOKENS 128
+
 /* ---- Scanning -------------------------------------------------------------------------------- */
 
 typedef struct scan_t {
@@ -51,6 +54,7 @@ typedef struct scan_t {
     apr_uint32_t open;        /* the innermost container, or NO_TOKEN */
     int depth;
     apr_uint64_t names[DJS_JSON_DEPTH_MAX]; /* of each open dict: a filter of the names so far */
+    token_t few[FEW_TOKENS];  /* where tokens go at first */
 } scan_t;
 
 static apr_status_t malformed(scan_t *scan, const char *what)
@@ -750,17 +754,20 @@ apr_status_t djs_json_loads_prefix(djs_ctx_t *ctx, djs_json_charset_t charset, d
     scan.start = scan.at = text.data != NULL ? text.data : "";
     scan.end = scan.start + text.len;
     scan.count = 0;
-    scan.size = text.len < 65536 ? (apr_uint32_t)text.len / 12 + 4 : 8192;
+    scan.size = FEW_TOKENS;
     scan.open = NO_TOKEN;
     scan.depth = 0;
     document = apr_palloc(ctx->pool, sizeof(*document));
     document->lazy.fill = fill;
     document->text = text;
     document->charset = charset;
-    document->tokens = apr_palloc(ctx->pool, scan.size * sizeof(token_t));
+    document->tokens = scan.few;
     scan.document = document;
     rv = scan_document(&scan);
     if (rv == APR_SUCCESS) {
+        if (document->tokens == scan.few) {
+            document->tokens = apr_pmemdup(ctx->pool, scan.few, scan.count * sizeof(token_t));
+        }
         *value = value_of(ctx->pool, document, 0);
         *used = offset(&scan);
     }

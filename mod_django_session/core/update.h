@@ -8,7 +8,12 @@
  * Two forms (interface 2.4). Text pairs: "KEY=TEXT, KEY=TEXT", percent-decoded, stored as strings.
  * JSON objects: "{…}, {…}" with the members
  *     flush clear set setdefault delete increment append expiry test_cookie cycle_key login logout
- * applied in this order within an object; objects one after the other, the text pairs first.
+ * applied in this order within an object; objects one after the other, the text pairs first. A switch
+ * that is false does nothing; so does the deletion of what is not there. An absent key is incremented
+ * from 0 and appended to as to an empty list.
+ *
+ * Keys that begin with "_auth_user" or "_session" are who is logged in and how long: no set,
+ * setdefault, delete, increment or append reaches them, whatever DjangoSessionUpdate says.
  */
 #ifndef DJS_UPDATE_H
 #define DJS_UPDATE_H
@@ -25,13 +30,15 @@ typedef struct djs_update_t djs_update_t;
 djs_update_t *djs_update_make(djs_ctx_t *ctx);
 
 /**
- * Add the text pairs of one Django-Session-Set header.
- * DJS_EINVAL: what is wrong with it, telling the position and the operation, not the content.
+ * Add the text pairs of one Django-Session-Set header. White space around a pair does not belong to
+ * it; a header of nothing else has none. Key and text are UTF-8 once percent-decoded.
+ * DJS_EINVAL: what is wrong with it, telling the position and the operation, not the content;
+ * DJS_ELIMIT: more than DJS_UPDATE_TEXT_MAX. After a failure the update is of no use.
  */
 apr_status_t djs_update_parse_pairs(djs_ctx_t *ctx, djs_update_t *update, djs_bytes_t header)
     DJS_MUST_CHECK;
 
-/** Add the objects of one Django-Session-Update header, UTF-8. DJS_EINVAL as above; DJS_ELIMIT. */
+/** Add the objects of one Django-Session-Update header, UTF-8. Outcomes as above. */
 apr_status_t djs_update_parse_json(djs_ctx_t *ctx, djs_update_t *update, djs_bytes_t header)
     DJS_MUST_CHECK;
 
@@ -48,7 +55,8 @@ const djs_user_t *djs_update_user(const djs_update_t *update);
  * Apply all operations, or none: what cannot be applied (increment of a text, append to a number,
  * a login of a user that does not exist or is not active) is found before anything is changed.
  *
- * Touches only the session object; what it owes to the engine happens at djs_session_save().
+ * All is done on a copy first. Touches only the session object; what it owes to the engine happens
+ * at djs_session_save(). May be called again, after djs_session_reload().
  * @return APR_SUCCESS; DJS_EINVAL: nothing was changed, the problem says which operation;
  *         DJS_ESTORE: session or user could not be read
  */
