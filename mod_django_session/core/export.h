@@ -24,21 +24,28 @@ typedef struct djs_export_facts_t {
 
 /**
  * DJANGO_SESSION_* and DJANGO_USER_* as settings->env says. Loads the session unless it says Off.
- * A value that is too large is left out; DJANGO_SESSION_OVERFLOW then has its size and
- * @a overflow (may be NULL) gets it too, for the log.
- * DJS_ESTORE: status `error` was told, nothing else.
+ * Every name is told: those that have no value now with NULL, so that nobody else's is taken for
+ * ours. A value that is too large is left out; DJANGO_SESSION_OVERFLOW then has its size (of several
+ * the largest) and @a overflow (may be NULL) gets it too, for the log, else 0. A selected text with
+ * NUL or a lone surrogate is left out, too.
+ * DJS_ESTORE: status `error` and its reason were told, nothing else.
  */
 apr_status_t djs_export_env(djs_ctx_t *ctx, const djs_export_facts_t *facts, djs_export_fn put,
                             void *baton, apr_size_t *overflow) DJS_MUST_CHECK;
 
-/** Django-Session-* and Django-User-* request headers as settings->header says. Same. */
+/**
+ * Django-Session-* and Django-User-* request headers as settings->header says. Same. All but the
+ * JSON of Django-Session are percent-encoded: what is not printable ASCII, "%", and blanks at the
+ * ends, which HTTP would take away.
+ */
 apr_status_t djs_export_headers(djs_ctx_t *ctx, const djs_export_facts_t *facts, djs_export_fn put,
                                 void *baton, apr_size_t *overflow) DJS_MUST_CHECK;
 
 /**
  * A client's header that a backend could take for one of ours, in any case and with "-", "_" or any
- * other character that servers map to "_" in between. @a custom: header names that administrators
- * gave (const char *), or NULL.
+ * other character that servers map to "_" in between: the families Django-Session, Django-User and
+ * Django-Csrf-Token with all that begin so ("Django-User-X", not "Django-Users"), and the names in
+ * @a custom (const char *; may be NULL), which administrators gave.
  */
 int djs_export_is_ours(const char *header, const apr_array_header_t *custom);
 
@@ -48,7 +55,10 @@ int djs_export_is_ours(const char *header, const apr_array_header_t *custom);
  */
 const char *djs_export_text(djs_ctx_t *ctx, const djs_value_t *value);
 
-/** The name made from a selector: "DJANGO_SESSION_CART_0" or "Django-Session-Cart-0". */
+/**
+ * The name made from a selector: "DJANGO_SESSION_CART_0" or "Django-Session-Cart-0" for "/cart/0".
+ * A character that is no ASCII letter or digit becomes one "_" or "-".
+ */
 const char *djs_export_env_name(apr_pool_t *pool, const char *selector);
 const char *djs_export_header_name(apr_pool_t *pool, const char *selector);
 
