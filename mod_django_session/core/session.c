@@ -185,6 +185,11 @@ djs_reason_t djs_session_reason(const djs_session_t *session)
     return session->reason;
 }
 
+apr_time_t djs_session_ends(const djs_session_t *session)
+{
+    return session->current.was_seen ? session->current.seen.expires : 0;
+}
+
 const char *djs_session_problem(const djs_session_t *session)
 {
     return session->problem;

@@ -114,6 +114,9 @@ int djs_session_is_upkeep(const djs_session_t *session);
 /** Where it stands; loads nothing. */
 djs_session_status_t djs_session_status(const djs_session_t *session);
 djs_reason_t djs_session_reason(const djs_session_t *session);
+
+/** When the record that was loaded, or was saved since, ends; 0 when there is none. */
+apr_time_t djs_session_ends(const djs_session_t *session);
 /** With status INVALID or ERROR: what was wrong, as a sentence without secrets; else NULL. */
 const char *djs_session_problem(const djs_session_t *session);
 

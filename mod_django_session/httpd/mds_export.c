@@ -20,10 +20,11 @@ static void put(void *table, const char *name, const char *value)
     }
 }
 
-static djs_export_facts_t facts_of(const mds_session_t *session)
+/* The session may have begun in another section; what is told is this one's say. */
+static djs_export_facts_t facts_of(const mds_view_t *view, const mds_session_t *session)
 {
     djs_export_facts_t facts = {
-        .site = session->site,
+        .site = view->site,
         .session = session->middleware->session,
         .user = session->user,
         .reason = session->reason
@@ -101,10 +102,11 @@ static void warn_of_size(request_rec *r, const mds_session_t *session, const cha
     }
 }
 
-static apr_status_t tell(request_rec *r, mds_request_t *request, const djs_settings_t *settings,
+static apr_status_t tell(request_rec *r, mds_request_t *request, const mds_view_t *view,
                          mds_session_t *session)
 {
-    djs_export_facts_t facts = facts_of(session);
+    const djs_settings_t *settings = view->settings;
+    djs_export_facts_t facts = facts_of(view, session);
     apr_size_t overflow = 0;
     apr_status_t rv = APR_SUCCESS;
 
@@ -155,7 +157,7 @@ int mds_fixups(request_rec *r)
     if (!session) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    if (tell(r, request, settings, session) != APR_SUCCESS) {
+    if (tell(r, request, view, session) != APR_SUCCESS) {
         return without_store(r, session);
     }
     return DECLINED;
