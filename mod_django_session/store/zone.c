@@ -487,7 +487,7 @@ apr_status_t djs_zone_open(djs_ctx_t *ctx, apr_pool_t *pool, const char *name,
     if (name != NULL) {
         if (!is_zone_name(name)) {
             return djs_fail(ctx, DJS_EINVAL,
-                            "time zone \"%.100s\": a name like Europe/Paris is wanted", name);
+                            "DjangoTimeZone \"%.100s\": a name like Europe/Paris is wanted", name);
         }
         path = apr_pstrcat(ctx->pool, ZONES, name, NULL);
     }
@@ -499,6 +499,6 @@ apr_status_t djs_zone_open(djs_ctx_t *ctx, apr_pool_t *pool, const char *name,
         *zone = &djs_zone_utc; /* as the C library */
         return APR_SUCCESS;
     }
-    return djs_fail(ctx, DJS_EINVAL, "time zone %s: there is no time zone data in %s",
+    return djs_fail(ctx, DJS_EINVAL, "DjangoTimeZone %s: there is no time zone data in %s",
                     name != NULL ? name : "of the system", path);
 }
