@@ -14,6 +14,7 @@ UNIT_TESTS = \
 	t/unit/test_password \
 	t/unit/test_secret \
 	t/unit/test_session \
+	t/unit/test_settings \
 	t/unit/test_signing \
 	t/unit/test_support \
 	t/unit/test_url \
