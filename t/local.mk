@@ -4,12 +4,14 @@
 # compares); and the drift checks of t/checks. All of them speak TAP, so "make check" counts cases.
 
 UNIT_TESTS = \
+	t/unit/test_auth \
 	t/unit/test_cookie \
 	t/unit/test_djs \
 	t/unit/test_encode \
 	t/unit/test_engine_db \
 	t/unit/test_expiry \
 	t/unit/test_keys \
+	t/unit/test_middleware \
 	t/unit/test_moment \
 	t/unit/test_password \
 	t/unit/test_secret \

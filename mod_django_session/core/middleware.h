@@ -12,6 +12,10 @@
  *     accessed                                                     Vary
  *     (modified or SaveEveryRequest), not empty, status < 500      save, set the cookie, Vary
  *
+ * An answer of 500 and above changes nothing in the store: flush() and cycle_key() are not carried
+ * out, and no cookie is deleted for them. SaveEveryRequest alone never replaces a record that cannot
+ * be read. A save that meets a conflict is done over with what is stored then.
+ *
  * The decision is returned as data; the host sends it.
  */
 #ifndef DJS_MIDDLEWARE_H
@@ -52,8 +56,9 @@ djs_middleware_t *djs_middleware_begin(djs_ctx_t *ctx, const djs_site_t *site,
  * @param app_set_cookie  the application itself sets the session cookie: its session wins, nothing
  *                        is saved and no cookie of ours is sent
  * @return APR_SUCCESS; else the failure that answer->status was made of, for the host's log:
- *         DJS_EINVAL (500), DJS_EINTERRUPTED (400), DJS_ESTORE, DJS_ECONFLICT after too many tries,
- *         DJS_ELIMIT (503, or with `anonymous` 0). @a answer is filled in every case.
+ *         DJS_EINVAL, DJS_EFORMAT of `_session_expiry` (500), DJS_EINTERRUPTED (400), DJS_ESTORE,
+ *         DJS_ECONFLICT after too many tries, DJS_ELIMIT (503, or with `anonymous` 0).
+ *         @a answer is filled in every case.
  */
 apr_status_t djs_middleware_finish(djs_ctx_t *ctx, djs_middleware_t *mw, int status, int secure,
                                    djs_update_t *update, int app_set_cookie, djs_answer_t *answer);

@@ -474,14 +474,12 @@ apr_status_t djs_session_expiry(djs_ctx_t *ctx, djs_session_t *session, djs_expi
 
 /* --- storing --- */
 
-/* The data as a record. Does not count as a look at it. */
+/* The data as a record. */
 static apr_status_t make_record(djs_ctx_t *ctx, djs_session_t *session, djs_record_t *record)
 {
-    int accessed = session->accessed;
     djs_expiry_t expiry;
     apr_status_t rv = djs_session_expiry(ctx, session, &expiry);
 
-    session->accessed = accessed;
     if (rv != APR_SUCCESS) {
         return rv;
     }

@@ -179,6 +179,29 @@ static void numbers_that_lead_out_of_the_calendar_are_refused(void **state)
     }
 }
 
+static void only_null_and_zero_can_end_with_the_browser(void **state)
+{
+    static const struct { const char *json; int setting, close; } cases[] = {
+        { "null", 0, 0 },  { "null", 1, 1 },  { "0", 0, 1 },  { "0", 1, 1 },
+        { "false", 0, 1 }, { "-0.0", 0, 1 },  { "[]", 0, 0 }, { "[]", 1, 0 },
+        { "{}", 1, 0 },    { "true", 1, 0 },  { "60", 1, 0 }, { "0.5", 1, 0 },
+        { "\"2031-02-03T00:00:00Z\"", 1, 0 },
+    };
+    test_t *test = *state;
+    memory_site_t *site = memory_site_make(test->pool);
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        djs_expiry_t expiry;
+
+        site->settings.expire_at_browser_close = cases[i].setting;
+        assert_status(test->ctx, djs_expiry_of(test->ctx, &site->settings, NULL,
+                                               read_json(test, cases[i].json), &expiry),
+                      APR_SUCCESS, cases[i].json);
+        assert_number(expiry.browser_close, cases[i].close, cases[i].json);
+    }
+}
+
 static int two_hours_east(const djs_zone_t *zone, apr_time_t instant)
 {
     (void)zone;
@@ -225,6 +248,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(every_expiry_of_the_vectors_is_answered_as_django_answers_it),
         TEST(numbers_that_lead_out_of_the_calendar_are_refused),
+        TEST(only_null_and_zero_can_end_with_the_browser),
         TEST(without_use_tz_dates_are_the_zones_and_the_end_is_an_instant),
         TEST(an_absurd_span_ends_with_the_calendar),
     };

@@ -260,6 +260,20 @@ static void the_test_cookie_is_set_found_and_deleted(void **state)
     assert_false(djs_session_test_cookie_worked(test->ctx, session));
 }
 
+static void upkeep_ends_with_the_next_change(void **state)
+{
+    test_t *test = *state;
+    djs_session_t *session = memory_site_session(test->ctx, site_with_session(test), KEY);
+
+    djs_session_set_test_cookie(test->ctx, session);
+    assert_false(djs_session_is_upkeep(session));
+    djs_session_set_upkeep(session);
+    djs_session_get(test->ctx, session, djs_bytes("a"));
+    assert_true(djs_session_is_upkeep(session));
+    djs_session_set(test->ctx, session, djs_bytes("b"), str(test, "x"));
+    assert_false(djs_session_is_upkeep(session));
+}
+
 /* --- keys (spec 1.1, 1.5) --- */
 
 static void a_key_has_eight_characters_or_more(void **state)
@@ -672,6 +686,20 @@ static void an_unreadable_record_is_never_overwritten_nor_removed(void **state)
     }
 }
 
+static void what_is_known_to_be_unreadable_is_owed_nothing(void **state)
+{
+    test_t *test = *state;
+    memory_site_t *site = memory_site_make(test->pool);
+    djs_session_t *session = memory_site_session(test->ctx, site, KEY);
+
+    put_unreadable(site, KEY);
+    assert_status(test->ctx, djs_session_load(test->ctx, session), APR_SUCCESS, "load");
+    djs_session_flush(test->ctx, session);
+    assert_false(djs_session_owes(session));
+    assert_status(test->ctx, djs_session_settle(test->ctx, session), APR_SUCCESS, "settle");
+    assert_number(memory_engine_calls(site->memory), 1, "nobody asks again");
+}
+
 /* --- a store that does not answer --- */
 
 static void a_store_that_is_down_is_asked_once_and_nothing_is_concluded(void **state)
@@ -805,6 +833,7 @@ int main(void)
         TEST(each_operation_sets_the_flags_that_django_sets),
         TEST(a_session_without_a_cookie_asks_the_engine_for_nothing),
         TEST(the_test_cookie_is_set_found_and_deleted),
+        TEST(upkeep_ends_with_the_next_change),
         TEST(a_key_has_eight_characters_or_more),
         TEST(what_a_key_leads_to_is_told),
         TEST(of_several_keys_each_is_tried_until_one_works),
@@ -827,6 +856,7 @@ int main(void)
         TEST(what_is_set_after_a_flush_lives_under_a_new_key),
         TEST(a_save_between_the_steps_of_a_cycle_is_not_lost),
         TEST(an_unreadable_record_is_never_overwritten_nor_removed),
+        TEST(what_is_known_to_be_unreadable_is_owed_nothing),
         TEST(a_store_that_is_down_is_asked_once_and_nothing_is_concluded),
         TEST(a_store_that_fails_in_the_middle_of_a_move_loses_nothing),
         TEST(a_reload_forgets_everything_but_the_key),
