@@ -10,6 +10,7 @@ UNIT_TESTS = \
 	t/unit/test_encode \
 	t/unit/test_engine_db \
 	t/unit/test_expiry \
+	t/unit/test_json \
 	t/unit/test_keys \
 	t/unit/test_middleware \
 	t/unit/test_moment \
@@ -21,6 +22,7 @@ UNIT_TESTS = \
 	t/unit/test_support \
 	t/unit/test_url \
 	t/unit/test_users_db \
+	t/unit/test_value \
 	t/unit/test_wire \
 	t/unit/test_zone
 
