@@ -81,8 +81,6 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/zone.c \
 	mod_django_session/store/zone.h
 
-# Lines with #~ wait for their sources: who lands the first takes the marks away.
-
 # ---- httpd: the module -----------------------------------------------------------------------
 
 # APR is in the server already; the module takes the server's, not one of its own. httpd declares
@@ -111,14 +109,23 @@ httpdinclude_HEADERS += \
 
 # ---- cli: the administrator's tool -----------------------------------------------------------
 
-#~bin_PROGRAMS += djsession
-#~djsession_CPPFLAGS = -I$(djs_dir)/cli $(store_cppflags)
-#~djsession_CFLAGS = $(DJS_CFLAGS)
-#~djsession_LDFLAGS = $(DJS_LDFLAGS)
-#~djsession_LDADD = libdjsstore.la libdjscore.la $(APR_LIBS)
-#~djsession_SOURCES = \
-#~	mod_django_session/cli/commands.c \
-#~	mod_django_session/cli/commands.h \
-#~	mod_django_session/cli/djsession.c
+bin_PROGRAMS += djsession
+djsession_CPPFLAGS = -I$(djs_dir)/cli $(store_cppflags)
+djsession_CFLAGS = $(DJS_CFLAGS)
+djsession_LDFLAGS = $(DJS_LDFLAGS)
+djsession_LDADD = libdjsstore.la libdjscore.la $(APR_LIBS)
+djsession_SOURCES = \
+	mod_django_session/cli/check.c \
+	mod_django_session/cli/cli.h \
+	mod_django_session/cli/commands.c \
+	mod_django_session/cli/directives.c \
+	mod_django_session/cli/directives.h \
+	mod_django_session/cli/djsession.c \
+	mod_django_session/cli/inout.c \
+	mod_django_session/cli/options.c \
+	mod_django_session/cli/options.h \
+	mod_django_session/cli/site.c \
+	mod_django_session/cli/site.h \
+	mod_django_session/cli/values.c
 
-#~dist_man_MANS = mod_django_session/cli/djsession.1
+dist_man_MANS = mod_django_session/cli/djsession.1
