@@ -46,6 +46,16 @@ t_unit_libdjstest_la_SOURCES = \
 	t/unit/support.c \
 	t/unit/support.h
 
+# The session object by remote control, for t/django_engine.
+noinst_PROGRAMS = t/unit/session_driver
+t_unit_session_driver_CPPFLAGS = -I$(djs_dir)/cli $(store_cppflags)
+t_unit_session_driver_LDADD = libdjsstore.la libdjscore.la $(APR_LIBS)
+t_unit_session_driver_SOURCES = \
+	mod_django_session/cli/directives.c \
+	mod_django_session/cli/options.c \
+	mod_django_session/cli/site.c \
+	t/unit/session_driver.c
+
 TESTS = $(check_PROGRAMS) t/checks/run
 
 LOG_COMPILER = $(srcdir)/t/unit/tap
@@ -79,5 +89,5 @@ check-valgrind:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)' \
 	    AM_LOG_FLAGS='$(VALGRIND) $(VALGRIND_FLAGS)'
 
-EXTRA_DIST += t/bench t/checks t/lsan.supp t/servers.py t/valgrind.supp t/vectors \
-	t/httpd t/unit/django_tables t/unit/tap t/unit/with_servers
+EXTRA_DIST += t/bench t/checks t/django_engine t/lsan.supp t/servers.py t/valgrind.supp \
+	t/vectors t/httpd t/unit/django_tables t/unit/tap t/unit/with_servers
