@@ -23,6 +23,7 @@ struct djs_secret_t {
 struct djs_keyring_t {
     int count;
     const djs_secret_t **keys;
+    const djs_mac_t *digest; /* of the secret key, for djs_secret_digest() */
 };
 
 /* ---- Holding and wiping ---------------------------------------------------------------------- */
@@ -94,6 +95,7 @@ djs_keyring_t *djs_keyring_make(apr_pool_t *pool, djs_bytes_t key, const djs_byt
     for (i = 0; i < fallback_count; i++) {
         keys->keys[i + 1] = djs_secret_make(pool, fallbacks[i]);
     }
+    keys->digest = djs_mac_make(pool, DJS_HMAC_SHA256, DIGEST_SALT, key);
     return keys;
 }
 
@@ -162,8 +164,7 @@ const char *djs_secret_digest(apr_pool_t *pool, const djs_keyring_t *keys, const
     unsigned char mac[DJS_SIGNING_MAC_MAX];
     const char *digest;
 
-    djs_signing_salted_hmac(DJS_HMAC_SHA256, DIGEST_SALT, djs_keyring_key(keys, 0),
-                            djs_bytes(session_key), mac);
+    djs_mac_compute(keys->digest, djs_bytes(session_key), mac);
     digest = djs_hex(pool, djs_bytes_of((const char *)mac, DIGEST_BYTES));
     djs_secret_wipe(mac, sizeof(mac));
     return digest;

@@ -11,7 +11,6 @@
 #include "encode.h"
 
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <string.h>
 
@@ -28,16 +27,16 @@
 /* Further away a stamp is not told apart; a difference with any other time still fits. */
 #define STAMP_SECONDS_MAX (APR_INT64_MAX / 2 / APR_USEC_PER_SEC)
 
-/* One key, ready to sign under one salt with one hash. Members are NULL when OpenSSL failed. */
-typedef struct mac_key_t {
+/* Members are NULL when OpenSSL failed. */
+struct djs_mac_t {
     EVP_MD_CTX *inner; /* has hashed k ^ ipad */
     EVP_MD_CTX *outer; /* has hashed k ^ opad */
-} mac_key_t;
+};
 
 struct djs_signer_t {
     int count;         /* of keys */
-    mac_key_t *sha256; /* the secret key, then the fallbacks */
-    mac_key_t *sha1;   /* the same; NULL when SHA-1 is not read */
+    djs_mac_t *sha256; /* the secret key, then the fallbacks */
+    djs_mac_t *sha1;   /* the same; NULL when SHA-1 is not read */
 };
 
 /* ---- Keys and MACs --------------------------------------------------------------------------- */
@@ -81,41 +80,39 @@ static EVP_MD_CTX *hash_padded(const EVP_MD *md, const unsigned char *key, unsig
     return hash;
 }
 
-static mac_key_t *prepare_keys(apr_pool_t *pool, const EVP_MD *md, const char *salt,
-                               const djs_keyring_t *keys)
+static void prepare(djs_mac_t *mac, const EVP_MD *md, const char *salt, const char *suffix,
+                    djs_bytes_t secret)
 {
-    const int count = djs_keyring_count(keys);
-    mac_key_t *prepared = apr_pcalloc(pool, (apr_size_t)count * sizeof(*prepared));
     unsigned char key[DJS_SIGNING_MAC_MAX];
-    int i;
+    unsigned int len = derive_key(md, salt, suffix, secret, key);
 
-    for (i = 0; i < count; i++) {
-        unsigned int len = derive_key(md, salt, "signer", djs_keyring_key(keys, i), key);
-
-        if (len > 0) {
-            prepared[i].inner = hash_padded(md, key, len, 0x36);
-            prepared[i].outer = hash_padded(md, key, len, 0x5c);
-        }
-    }
+    mac->inner = len > 0 ? hash_padded(md, key, len, 0x36) : NULL;
+    mac->outer = len > 0 ? hash_padded(md, key, len, 0x5c) : NULL;
     djs_secret_wipe(key, sizeof(key));
-    return prepared;
 }
 
 /* OpenSSL wipes what it frees. */
-static apr_status_t free_keys(void *data)
+static apr_status_t free_mac(void *data)
 {
-    djs_signer_t *signer = data;
+    djs_mac_t *mac = data;
+
+    EVP_MD_CTX_free(mac->inner);
+    EVP_MD_CTX_free(mac->outer);
+    return APR_SUCCESS;
+}
+
+static djs_mac_t *prepare_keys(apr_pool_t *pool, const EVP_MD *md, const char *salt,
+                               const djs_keyring_t *keys)
+{
+    const int count = djs_keyring_count(keys);
+    djs_mac_t *prepared = apr_pcalloc(pool, (apr_size_t)count * sizeof(*prepared));
     int i;
 
-    for (i = 0; i < signer->count; i++) {
-        EVP_MD_CTX_free(signer->sha256[i].inner);
-        EVP_MD_CTX_free(signer->sha256[i].outer);
-        if (signer->sha1 != NULL) {
-            EVP_MD_CTX_free(signer->sha1[i].inner);
-            EVP_MD_CTX_free(signer->sha1[i].outer);
-        }
+    for (i = 0; i < count; i++) {
+        prepare(&prepared[i], md, salt, "signer", djs_keyring_key(keys, i));
+        apr_pool_cleanup_register(pool, &prepared[i], free_mac, apr_pool_cleanup_null);
     }
-    return APR_SUCCESS;
+    return prepared;
 }
 
 djs_signer_t *djs_signer_make(apr_pool_t *pool, const djs_keyring_t *keys, const char *salt,
@@ -131,12 +128,11 @@ djs_signer_t *djs_signer_make(apr_pool_t *pool, const djs_keyring_t *keys, const
     if (reads == DJS_SIGNING_SHA256_OR_SHA1) {
         signer->sha1 = prepare_keys(pool, EVP_sha1(), salt, keys);
     }
-    apr_pool_cleanup_register(pool, signer, free_keys, apr_pool_cleanup_null);
     return signer;
 }
 
 /* The HMAC of value; gives its length, 0 when OpenSSL fails. */
-static unsigned int compute_mac(const mac_key_t *key, djs_bytes_t value, unsigned char *mac)
+static unsigned int compute_mac(const djs_mac_t *key, djs_bytes_t value, unsigned char *mac)
 {
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
     unsigned int len = 0;
@@ -152,7 +148,7 @@ static unsigned int compute_mac(const mac_key_t *key, djs_bytes_t value, unsigne
 }
 
 /* The signature of value as text; @a text holds DJS_BASE64_SIZE(DJS_SIGNING_MAC_MAX) bytes. */
-static apr_status_t sign(djs_ctx_t *ctx, const mac_key_t *key, djs_bytes_t value, char *text,
+static apr_status_t sign(djs_ctx_t *ctx, const djs_mac_t *key, djs_bytes_t value, char *text,
                          apr_size_t *len)
 {
     unsigned char mac[DJS_SIGNING_MAC_MAX];
@@ -166,22 +162,36 @@ static apr_status_t sign(djs_ctx_t *ctx, const mac_key_t *key, djs_bytes_t value
     return APR_SUCCESS;
 }
 
+static const EVP_MD *md_of(djs_hmac_t hash)
+{
+    return hash == DJS_HMAC_SHA1 ? EVP_sha1() : EVP_sha256();
+}
+
+djs_mac_t *djs_mac_make(apr_pool_t *pool, djs_hmac_t hash, const char *salt, djs_bytes_t secret)
+{
+    djs_mac_t *mac = apr_palloc(pool, sizeof(*mac));
+
+    prepare(mac, md_of(hash), salt, "", secret);
+    apr_pool_cleanup_register(pool, mac, free_mac, apr_pool_cleanup_null);
+    return mac;
+}
+
+int djs_mac_compute(const djs_mac_t *mac, djs_bytes_t value, unsigned char *out)
+{
+    memset(out, 0, DJS_SIGNING_MAC_MAX);
+    return (int)compute_mac(mac, value, out);
+}
+
 int djs_signing_salted_hmac(djs_hmac_t hash, const char *salt, djs_bytes_t secret,
                             djs_bytes_t value, unsigned char *mac)
 {
-    const EVP_MD *md = hash == DJS_HMAC_SHA1 ? EVP_sha1() : EVP_sha256();
-    unsigned char key[DJS_SIGNING_MAC_MAX];
-    unsigned int key_len = derive_key(md, salt, "", secret, key);
-    unsigned int len = 0;
+    djs_mac_t once;
+    int len;
 
-    memset(mac, 0, DJS_SIGNING_MAC_MAX);
-    if (key_len == 0 ||
-        HMAC(md, key, (int)key_len, (const unsigned char *)value.data, value.len, mac, &len) ==
-            NULL) {
-        len = 0;
-    }
-    djs_secret_wipe(key, sizeof(key));
-    return (int)len;
+    prepare(&once, md_of(hash), salt, "", secret);
+    len = djs_mac_compute(&once, value, mac);
+    (void)free_mac(&once);
+    return len;
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
@@ -207,7 +217,7 @@ static apr_status_t verify(djs_ctx_t *ctx, const djs_signer_t *signer, djs_bytes
                            djs_bytes_t signature, int *key_index)
 {
     char expected[DJS_BASE64_SIZE(DJS_SIGNING_MAC_MAX)];
-    const mac_key_t *keys = signature.len == SIGNATURE_SHA256_LEN ? signer->sha256
+    const djs_mac_t *keys = signature.len == SIGNATURE_SHA256_LEN ? signer->sha256
                             : signature.len == SIGNATURE_SHA1_LEN ? signer->sha1 : NULL;
     apr_status_t rv = APR_SUCCESS;
     int found = -1, i;
