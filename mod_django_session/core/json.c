@@ -210,7 +210,10 @@ static apr_status_t scan_escape(scan_t *scan, token_t *token)
     int unit;
 
     token->plain = 0;
-    if (at < scan->end && *at != 'u') {
+    if (at == scan->end) {
+        return malformed(scan, "no such escape");
+    }
+    if (*at != 'u') {
         if (*at == '\0' || strchr(escapes, *at) == NULL) {
             return malformed(scan, "no such escape");
         }
@@ -219,7 +222,7 @@ static apr_status_t scan_escape(scan_t *scan, token_t *token)
         return APR_SUCCESS;
     }
     unit = hex4(at + 1, scan->end);
-    if (at == scan->end || unit < 0) {
+    if (unit < 0) {
         return malformed(scan, "no such escape");
     }
     token->canonical &= is_canonical_escape(unit, at + 1);
@@ -360,15 +363,13 @@ static int is_canonical_float(const char *digits, apr_size_t whole, apr_size_t f
 
 static apr_status_t scan_number(scan_t *scan)
 {
-    const char *sign = scan->at;
+    const int negative = peek(scan) == '-';
     token_t *token = begin_token(scan, DJS_TYPE_INT);
     const char *digits;
     apr_size_t whole, fraction;
     int exponent;
 
-    if (*sign == '-') {
-        scan->at++;
-    }
+    scan->at += negative;
     digits = scan->at;
     if (peek(scan) == '0') {
         scan->at++;
@@ -391,7 +392,7 @@ static apr_status_t scan_number(scan_t *scan)
                         " digits, allowed are %d", whole, DJS_INT_DIGITS_MAX);
     }
     else {
-        token->canonical = *sign != '-' || *digits != '0';
+        token->canonical = !negative || *digits != '0';
     }
     end_token(scan, token);
     return APR_SUCCESS;
