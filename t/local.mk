@@ -20,6 +20,7 @@ UNIT_TESTS = \
 	t/unit/test_settings \
 	t/unit/test_signing \
 	t/unit/test_support \
+	t/unit/test_update \
 	t/unit/test_url \
 	t/unit/test_users_db \
 	t/unit/test_value \

@@ -211,8 +211,8 @@ static void add(djs_update_t *update, operation_t operation)
 static apr_status_t refuse_type(djs_ctx_t *ctx, const operation_t *operation,
                                 const djs_value_t *given, const char *should_be)
 {
-    return djs_fail(ctx, DJS_EINVAL, "update: %s: is a %s, should be %s", place_of(ctx, operation),
-                    djs_value_type_name(given), should_be);
+    return djs_fail(ctx, DJS_EINVAL, "update: %s: is of type %s, should be %s",
+                    place_of(ctx, operation), djs_value_type_name(given), should_be);
 }
 
 static apr_status_t parse_switch(djs_ctx_t *ctx, djs_update_t *update, operation_t operation,
@@ -368,7 +368,7 @@ static apr_status_t parse_object(djs_ctx_t *ctx, djs_update_t *update, const djs
     int kind;
 
     if (djs_value_type(object) != DJS_TYPE_DICT) {
-        return djs_fail(ctx, DJS_EINVAL, "update: object %u is a %s", operation.object,
+        return djs_fail(ctx, DJS_EINVAL, "update: object %u is of type %s", operation.object,
                         djs_value_type_name(object));
     }
     rv = check_names(ctx, object, operation.object);
@@ -490,6 +490,13 @@ static apr_status_t run_delete(run_t *run, const operation_t *operation)
     return APR_SUCCESS;
 }
 
+static apr_status_t refuse_stored(djs_ctx_t *ctx, const operation_t *operation,
+                                  const djs_value_t *stored, const char *what)
+{
+    return djs_fail(ctx, DJS_EINVAL, "update: %s: what the session has there is of type %s, %s",
+                    place_of(ctx, operation), djs_value_type_name(stored), what);
+}
+
 static apr_status_t run_increment(run_t *run, const operation_t *operation)
 {
     djs_value_t *old = djs_session_get(run->ctx, run->session, operation->key);
@@ -502,8 +509,7 @@ static apr_status_t run_increment(run_t *run, const operation_t *operation)
         return refuse(run->ctx, operation, "the sum is too large");
     }
     if (sum == NULL) {
-        return djs_fail(run->ctx, DJS_EINVAL, "update: %s: what the session has there is a %s, "
-                        "no number", place_of(run->ctx, operation), djs_value_type_name(old));
+        return refuse_stored(run->ctx, operation, old, "no number");
     }
     djs_session_set(run->ctx, run->session, operation->key, sum);
     return APR_SUCCESS;
@@ -516,8 +522,7 @@ static apr_status_t run_append(run_t *run, const operation_t *operation)
     djs_value_t *list = djs_value_get(run->lists, operation->key);
 
     if (old != NULL && djs_value_type(old) != DJS_TYPE_LIST) {
-        return djs_fail(run->ctx, DJS_EINVAL, "update: %s: what the session has there is a %s, "
-                        "no list", place_of(run->ctx, operation), djs_value_type_name(old));
+        return refuse_stored(run->ctx, operation, old, "no list");
     }
     if (old == NULL || old != list) {
         list = old != NULL ? djs_value_copy_shallow(run->ctx->pool, old)
