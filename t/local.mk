@@ -10,6 +10,7 @@ UNIT_TESTS = \
 	t/unit/test_encode \
 	t/unit/test_engine_db \
 	t/unit/test_expiry \
+	t/unit/test_export \
 	t/unit/test_json \
 	t/unit/test_keys \
 	t/unit/test_middleware \

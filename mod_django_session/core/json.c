@@ -429,8 +429,8 @@ static apr_status_t scan_word(scan_t *scan)
 /* ---- Scanning lists and dictionaries --------------------------------------------------------- */
 
 /*
- * Had this dict the name already? The filter has a bit for one name in 64, so it may say so wrongly;
- * the dict is then written name by name.
+ * Had this dict the name already? The filter has 64 bits, so it may say so wrongly; the dict is
+ * then written name by name.
  */
 static void note_name(scan_t *scan, const token_t *name)
 {
@@ -558,7 +558,7 @@ static djs_bytes_t token_text(const document_t *document, const token_t *token)
     return djs_bytes_of(document->text.data + token->start, token->end - token->start);
 }
 
-/* The code point of an escape, at the backslash; goes behind it. Two halves of a pair are joined. */
+/* The code point of an escape at the backslash, which is gone over. Halves of a pair are joined. */
 static apr_uint32_t read_escape(const char **at, const char *end)
 {
     const char *from = *at;

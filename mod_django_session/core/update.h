@@ -8,9 +8,9 @@
  * Two forms (interface 2.4). Text pairs: "KEY=TEXT, KEY=TEXT", percent-decoded, stored as strings.
  * JSON objects: "{…}, {…}" with the members
  *     flush clear set setdefault delete increment append expiry test_cookie cycle_key login logout
- * applied in this order within an object; objects one after the other, the text pairs first. A switch
- * that is false does nothing; so does the deletion of what is not there. An absent key is incremented
- * from 0 and appended to as to an empty list.
+ * applied in this order within an object; objects one after the other, the text pairs first. A
+ * switch that is false does nothing; so does the deletion of what is not there. An absent key is
+ * incremented from 0 and appended to as to an empty list.
  *
  * Keys that begin with "_auth_user" or "_session" are who is logged in and how long: no set,
  * setdefault, delete, increment or append reaches them, whatever DjangoSessionUpdate says.

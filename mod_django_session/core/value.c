@@ -3,9 +3,9 @@
  * Nodes of the tree of values.
  *
  * A dictionary is an array of members in order of insertion. A deleted member stays in the array
- * without a value until the array is tidied. From INDEX_FROM members on there is an index beside it,
- * a crit-bit tree: each branch names the first bit in which the keys on its two sides differ. To
- * find a key takes at most as many steps as the key has bits, whatever the other keys are, so no
+ * without a value until the array is tidied. From INDEX_FROM members on there is an index beside
+ * it, a crit-bit tree: each branch names the first bit in which the keys on its two sides differ.
+ * To find a key takes at most as many steps as the key has bits, whatever the other keys are, so no
  * choice of keys makes it slow, and it needs no secret seed as hashing would.
  */
 #include "value.h"

@@ -246,21 +246,26 @@ static void what_is_not_understood_is_told_by_its_place(void **state)
         { "{},{\"flush\":1}", "update: object 2, \"flush\": is of type int, should be true" },
         { "{\"clear\":null}", "update: object 1, \"clear\": is of type NoneType, should be true" },
         { "{\"logout\":\"true\"}", "update: object 1, \"logout\": is of type str, should be true" },
-        { "{\"cycle_key\":{}}", "update: object 1, \"cycle_key\": is of type dict, should be true" },
-        { "{\"set\":[]}", "update: object 1, \"set\": is of type list, should be an object of keys" },
+        { "{\"cycle_key\":{}}",
+          "update: object 1, \"cycle_key\": is of type dict, should be true" },
+        { "{\"set\":[]}",
+          "update: object 1, \"set\": is of type list, should be an object of keys" },
         { "{\"append\":\"secret\"}",
           "update: object 1, \"append\": is of type str, should be an object of keys" },
         { "{\"delete\":\"secret\"}",
           "update: object 1, \"delete\": is of type str, should be a list of keys" },
         { "{\"delete\":[\"a\",1]}",
-          "update: object 1, \"delete\", item 2: is of type int, should be a key, which is a text" },
+          "update: object 1, \"delete\", item 2: is of type int, should be a key, which is a "
+          "text" },
         { "{\"increment\":{\"a\":1,\"b\":\"secret\"}}",
           "update: object 1, \"increment\", item 2: is of type str, should be a number" },
         { "{\"increment\":{\"a\":true}}",
           "update: object 1, \"increment\", item 1: is of type bool, should be a number" },
-        { "{\"expiry\":1.5}", "update: object 1, \"expiry\": is of type float, should be whole seconds, "
+        { "{\"expiry\":1.5}",
+          "update: object 1, \"expiry\": is of type float, should be whole seconds, "
                               "an ISO 8601 date-time or null" },
-        { "{\"expiry\":true}", "update: object 1, \"expiry\": is of type bool, should be whole seconds, "
+        { "{\"expiry\":true}",
+          "update: object 1, \"expiry\": is of type bool, should be whole seconds, "
                                "an ISO 8601 date-time or null" },
         { "{\"expiry\":99999999999999999999}", "update: object 1, \"expiry\": too many seconds" },
         { "{\"test_cookie\":true}",
@@ -269,7 +274,8 @@ static void what_is_not_understood_is_told_by_its_place(void **state)
           "update: object 1, \"test_cookie\": should be \"set\" or \"delete\"" },
         { "{\"login\":1}", "update: object 1, \"login\": is of type int, should be a user's name" },
         { "{\"login\":\"\"}", "update: object 1, \"login\": no name that a user can have" },
-        { "{\"login\":\"a\\u0000b\"}", "update: object 1, \"login\": no name that a user can have" },
+        { "{\"login\":\"a\\u0000b\"}",
+          "update: object 1, \"login\": no name that a user can have" },
         { "{\"login\":\"\\ud800\"}", "update: object 1, \"login\": no name that a user can have" },
         { "{\"set\":{\"a\":\"\xff\"}}",
           "update: object 1: JSON: no valid UTF-8 at byte 13 of it" },
@@ -383,15 +389,17 @@ static void what_cannot_be_applied_changes_nothing(void **state)
           "update: object 1, \"increment\", item 2: what the session has there is of type str, no "
           "number" },
         { "{\"set\":{\"new\":1}},{\"increment\":{\"nothing\":1}}",
-          "update: object 2, \"increment\", item 1: what the session has there is of type NoneType, no "
-          "number" },
+          "update: object 2, \"increment\", item 1: what the session has there is of type "
+          "NoneType, no number" },
         { "{\"set\":{\"new\":\"x\"}},{\"increment\":{\"new\":1}}",
           "update: object 2, \"increment\", item 1: what the session has there is of type str, no "
           "number" },
         { "{\"append\":{\"l\":2,\"n\":1}}",
-          "update: object 1, \"append\", item 2: what the session has there is of type int, no list" },
+          "update: object 1, \"append\", item 2: what the session has there is of type int, no "
+          "list" },
         { "{\"delete\":[\"n\"],\"append\":{\"t\":1}}",
-          "update: object 1, \"append\", item 1: what the session has there is of type str, no list" },
+          "update: object 1, \"append\", item 1: what the session has there is of type str, no "
+          "list" },
         { "{\"flush\":true},{\"append\":{\"a\":1}},{\"increment\":{\"a\":1}}",
           "update: object 3, \"increment\", item 1: what the session has there is of type list, no "
           "number" },
