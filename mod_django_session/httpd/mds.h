@@ -161,7 +161,10 @@ typedef struct mds_request_t {
     djs_ctx_t ctx;
     const char *cookie;        /* the Cookie header as the client sent it */
     mds_session_t *sessions;
-    int finished;              /* the answer's headers are made */
+    int finished;              /* the sessions are saved; what the answer is to carry is known: */
+    int status;                /* 0, or what it must be instead of the application's */
+    int vary;                  /* it depends on the cookie */
+    apr_array_header_t *cookies; /* Set-Cookie lines, const char *; NULL when they are put in */
     int told_headers;          /* request headers of ours are in headers_in */
     int hid_cookie;            /* headers_in has another Cookie than the client sent */
     int inside_authz;          /* mds_auth_checker is asking the others */

@@ -39,7 +39,10 @@ void mds_export_refusal(request_rec *r, mds_session_t *session)
         = djs_session_status_name(djs_session_status(session->middleware->session));
 
     apr_table_setn(r->subprocess_env, "DJANGO_SESSION_STATUS", status);
-    apr_table_setn(r->subprocess_env, "DJANGO_SESSION_REASON", djs_reason_name(session->reason));
+    if (session->reason != DJS_REASON_NONE) {
+        apr_table_setn(r->subprocess_env, "DJANGO_SESSION_REASON",
+                       djs_reason_name(session->reason));
+    }
 }
 
 /* ---- request headers ---- */

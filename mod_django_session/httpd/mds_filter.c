@@ -112,23 +112,18 @@ static void vary_on_cookie(request_rec *r)
     }
 }
 
-static void send_answer(request_rec *r, const djs_answer_t *answer)
+static void put_headers(request_rec *r, int status, int vary, const apr_array_header_t *cookies)
 {
-    if (answer->status) {
-        /* Nothing that the application said about its answer is true of this one. */
-        apr_table_clear(r->headers_out);
-        apr_table_clear(r->err_headers_out);
-        if (answer->status == HTTP_SERVICE_UNAVAILABLE) {
-            (void)mds_unavailable(r);
-        }
+    int i;
+
+    if (status == HTTP_SERVICE_UNAVAILABLE) {
+        (void)mds_unavailable(r);
     }
-    if (answer->vary) {
-        /* What is made in place of this answer inherits only the second table. */
-        answer->status ? apr_table_mergen(r->err_headers_out, "Vary", "Cookie")
-                       : vary_on_cookie(r);
+    if (vary) {
+        vary_on_cookie(r);
     }
-    if (answer->set_cookie) {
-        apr_table_addn(r->err_headers_out, "Set-Cookie", answer->set_cookie);
+    for (i = 0; i < cookies->nelts; i++) {
+        apr_table_addn(r->err_headers_out, "Set-Cookie", APR_ARRAY_IDX(cookies, i, const char *));
     }
 }
 
@@ -199,18 +194,18 @@ static djs_update_t *allowed_update(request_rec *r, const djs_settings_t *settin
 }
 
 /* One session's part in the answer. */
-static void finish_session(request_rec *r, mds_session_t *session, djs_update_t *update,
-                           djs_answer_t *answer)
+static void finish_session(request_rec *r, mds_request_t *request, mds_session_t *session,
+                           djs_update_t *update)
 {
-    djs_ctx_t *ctx = &mds_request(r)->ctx;
+    djs_ctx_t *ctx = &request->ctx;
     const djs_settings_t *settings = session->site->settings;
     int secure = strcmp(ap_http_scheme(r), "https") == 0;
-    int status = answer->status ? answer->status : r->status;
-    djs_answer_t mine = { .status = 0 };
+    int status = request->status ? request->status : r->status;
+    djs_answer_t answer = { .status = 0 };
     apr_status_t rv;
 
     rv = djs_middleware_finish(ctx, session->middleware, status, secure, update,
-                               app_sets_cookie(r, settings), &mine);
+                               app_sets_cookie(r, settings), &answer);
     if (rv != APR_SUCCESS) {
         log_failure(r, session, rv, ctx->problem);
         djs_forget(ctx);
@@ -223,9 +218,14 @@ static void finish_session(request_rec *r, mds_session_t *session, djs_update_t 
                   mds_session_digest(r, session),
                   djs_session_status_name(djs_session_status(session->middleware->session)),
                   djs_reason_name(djs_session_reason(session->middleware->session)),
-                  mine.saved ? "" : "not ", mine.set_cookie ? "with a" : "without a");
-    mine.status = mine.status ? mine.status : answer->status;
-    *answer = mine;
+                  answer.saved ? "" : "not ", answer.set_cookie ? "with a" : "without a");
+    if (answer.status) {
+        request->status = answer.status;
+    }
+    request->vary |= answer.vary;
+    if (answer.set_cookie) {
+        APR_ARRAY_PUSH(request->cookies, const char *) = answer.set_cookie;
+    }
 }
 
 static void warn_of_update(request_rec *r)
@@ -238,31 +238,29 @@ static void warn_of_update(request_rec *r)
     }
 }
 
-/* Make the answer's headers. Gives the status that it must have instead of its own, or 0. */
-static int finish(request_rec *r, mds_request_t *request)
+/*
+ * Finish every session that the request met. What the answer must be and carry is kept in the
+ * request: an answer that httpd makes in place of this one begins with empty tables of headers.
+ */
+static void finish(request_rec *r, mds_request_t *request)
 {
     mds_view_t *view = mds_view(r);
     int on = view->on || mds_is_our_auth(r);
     mds_session_t *mine = on ? mds_session(r, view) : NULL;
     taken_t taken = take_update(r);
     djs_update_t *update = NULL;
-    djs_answer_t answer = { .status = 0 };
     mds_session_t *session;
-    int status = 0;
 
+    request->cookies = apr_array_make(r->pool, 1, sizeof(const char *));
     if (mine && view->settings->update != DJS_UPDATE_OFF) {
-        update = allowed_update(r, view->settings, mine, &taken, &status);
+        update = allowed_update(r, view->settings, mine, &taken, &request->status);
     }
     else if (!is_empty(&taken)) {
         warn_of_update(r);
     }
     for (session = request->sessions; session; session = session->next) {
-        answer = (djs_answer_t){ .status = status };
-        finish_session(r, session, session == mine ? update : NULL, &answer);
-        status = answer.status;
-        send_answer(r, &answer);
+        finish_session(r, request, session, session == mine ? update : NULL);
     }
-    return status;
 }
 
 /* ---- the filter ---- */
@@ -285,6 +283,7 @@ static apr_status_t answer_instead(ap_filter_t *f, apr_bucket_brigade *brigade, 
     APR_BRIGADE_INSERT_TAIL(brigade, ap_bucket_error_create(status, NULL, r->pool, alloc));
     APR_BRIGADE_INSERT_TAIL(brigade, apr_bucket_eos_create(alloc));
     r->no_cache = 1;
+    /* Else httpd would take it for an error on the way to an error document. */
     r->status = HTTP_OK;
     r->status_line = NULL;
     /* Past the filters of content: there is no content. */
@@ -310,7 +309,6 @@ static apr_status_t save_and_pass(ap_filter_t *f, apr_bucket_brigade *brigade)
 {
     request_rec *r = f->r;
     mds_request_t *request;
-    int status = 0;
 
     if (f->ctx == dropping) {
         return drop(r, brigade);
@@ -330,13 +328,17 @@ static apr_status_t save_and_pass(ap_filter_t *f, apr_bucket_brigade *brigade)
          * end of a session counts from its saving, as Django's.
          */
         request->ctx.now = apr_time_now();
-        status = finish(r, request);
+        finish(r, request);
+        if (request->status) {
+            return answer_instead(f, brigade, request->status);
+        }
+    }
+    if (request->cookies) {
+        put_headers(r, request->status, request->vary, request->cookies);
+        request->cookies = NULL;
     }
     if (request->json_body && r->status == HTTP_UNAUTHORIZED) {
         ap_set_content_type(r, "application/json");
-    }
-    if (status) {
-        return answer_instead(f, brigade, status);
     }
     ap_remove_output_filter(f);
     return ap_pass_brigade(f->next, brigade);
