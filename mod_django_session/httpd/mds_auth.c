@@ -104,10 +104,7 @@ static int challenge(request_rec *r, const djs_settings_t *settings, djs_reason_
                    apr_psprintf(r->pool, "Django login=\"%s\"",
                                 ap_escape_quotes(r->pool, settings->login_url)));
     if (header_has(r, "Accept", "application/json") && !header_has(r, "Accept", "text/html")) {
-        /* httpd marks a body that is given as text with a quote in front. */
-        ap_custom_response(r, HTTP_UNAUTHORIZED,
-                           apr_pstrcat(r->pool, "\"", refusal_as_json(r, settings, reason), "\n",
-                                       NULL));
+        ap_custom_response(r, HTTP_UNAUTHORIZED, refusal_as_json(r, settings, reason));
         mds_request(r)->json_body = 1;
     }
     return HTTP_UNAUTHORIZED;
