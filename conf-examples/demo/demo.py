@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 ACCOUNT = "www-data"
 MODULES = "/usr/lib/apache2/modules"
 PR_SET_PDEATHSIG = 1
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def free_port(wanted=0):
@@ -116,6 +117,9 @@ class Demo:
         self.wait_for(self.port, httpd, "httpd")
 
     def stop(self):
+        """All of it, however impatient the reader: a second Ctrl-C changes nothing."""
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         for process in reversed(self.processes):
             process.terminate()
         for process in reversed(self.processes):
@@ -261,7 +265,7 @@ def stop_on_signals():
     def leave(number, _):
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, leave)
 
 
