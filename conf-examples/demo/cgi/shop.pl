@@ -55,7 +55,7 @@ print "Content-Type: text/html; charset=utf-8\n\n", <<"PAGE";
 <p class="by">served by a Perl CGI</p>
 <h1>Shop</h1>
 <p>Good day, $user. What you put in the cart here is in Django's session at once.</p>
-<table><tr><th>Goods</th><th>In the cart</th><th></th></tr>
+<table><tr><th>Goods</th><th class=n>In the cart</th><th></th></tr>
 $rows</table>
 <p>Put in elsewhere: ${\($others || 'nothing')}</p>
 </main></body></html>
