@@ -73,7 +73,7 @@ AM_TESTS_ENVIRONMENT = \
 
 # Those that need no module; all of them when it is there: then this line goes.
 CHECKS = check_configure check_exports check_layers check_log_ids check_paths \
-	check_sources check_spdx
+	check_readme check_sources check_spdx
 
 check-local:
 if !HAVE_CMOCKA
