@@ -6,6 +6,7 @@
 UNIT_TESTS = \
 	t/unit/test_auth \
 	t/unit/test_cookie \
+	t/unit/test_database \
 	t/unit/test_djs \
 	t/unit/test_encode \
 	t/unit/test_engine_db \

@@ -34,6 +34,9 @@
 /* How often a statement is begun in all, with dead connections and lost statements. */
 #define ATTEMPTS_MAX 3
 
+/* Seconds, for connecting. */
+#define PGCONNECT_TIMEOUT "2"
+
 #define THREADS 3
 #define STACK_SIZE (512 * 1024)
 #define WHY_MAX 300
@@ -222,17 +225,18 @@ static void refuse_waiters(hub_t *hub)
     hub->waiters = NULL;
 }
 
-static void go_down(hub_t *hub, const char *why)
+/* The next may probe after @a pause. */
+static void go_down(hub_t *hub, const char *why, apr_interval_time_t pause)
 {
     hub->down = 1;
-    hub->next_open = ticks() + PROBE_EVERY;
+    hub->next_open = ticks() + pause;
     apr_cpystrn(hub->why, why != NULL ? why : "no connection to be had", sizeof(hub->why));
 }
 
 static void opening_failed(hub_t *hub, const char *why)
 {
     if (hub->busy == NULL && hub->idle == NULL) {
-        go_down(hub, why);
+        go_down(hub, why, PROBE_EVERY);
         refuse_waiters(hub);
     }
     else {
@@ -538,7 +542,7 @@ static member_t *wait_for_member(hub_t *hub, apr_time_t deadline)
     waiter_t **end;
 
     if (!start_threads(hub)) {
-        go_down(hub, "a thread could not be started");
+        go_down(hub, "a thread could not be started", PROBE_EVERY);
         return NULL;
     }
     make_cond(&waiter.woken);
@@ -552,7 +556,7 @@ static member_t *wait_for_member(hub_t *hub, apr_time_t deadline)
     if (waiter.member == NULL && !waiter.refused) {
         forget_waiter(hub, &waiter);
         if (hub->busy == NULL && hub->idle == NULL) {
-            go_down(hub, "no connection came in time");
+            go_down(hub, "no connection came in time", 0);
         }
     }
     pthread_cond_destroy(&waiter.woken);
@@ -646,7 +650,7 @@ static void give_back(hub_t *hub, member_t *member, loan_t *loan)
         hub->down = 0;
     }
     else if (loan->cut && hub->last_answer < member->started) {
-        go_down(hub, "the database did not answer in time");
+        go_down(hub, "the database did not answer in time", 0);
     }
     if (loan->broken) {
         move_all(&hub->idle, &hub->leaving); /* these are suspect, too */
@@ -805,6 +809,9 @@ apr_status_t djs_database_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_dbd_s
     if (!find_dialect(driver, &dialect)) {
         return djs_fail(ctx, DJS_EUNSUPPORTED,
                         "database driver \"%s\": there are sqlite3, pgsql and mysql", driver);
+    }
+    if (dialect == DJS_POSTGRESQL) {
+        setenv("PGCONNECT_TIMEOUT", PGCONNECT_TIMEOUT, 0);
     }
     *database = apr_pcalloc(pool, sizeof(**database));
     (*database)->hub = make_hub(source, dialect);

@@ -55,8 +55,7 @@ typedef struct djs_dbd_source_t {
 
 /**
  * Connections straight from apr_dbd, for programs without mod_dbd: opened when needed, closed when
- * given back. Call it before threads are made: it gives libpq a limit for connecting
- * (PGCONNECT_TIMEOUT), unless the environment has one.
+ * given back.
  *
  * @param driver  "sqlite3", "pgsql", "mysql"
  * @param params  what DBDParams would say; may hold a password, is never quoted
@@ -69,6 +68,10 @@ apr_status_t djs_dbd_direct_source(djs_ctx_t *ctx, apr_pool_t *pool, const char 
  * A database. Threads start at the first need, so this may be called before a fork; each child has
  * its own. Everything ends when @a pool is cleaned, before the pools below it: what we hold goes back
  * to the source; a thread that is stuck in the source is waited for, but not for ever.
+ *
+ * Call it before other threads are made: for pgsql it sets PGCONNECT_TIMEOUT unless the environment
+ * has it, since libpq's connecting has no limit else. For mysql the administrator can set a limit, in
+ * the option file's group that DBDParams names with group=.
  *
  * @param source  copied; its data must outlive @a pool, and a stuck open()
  * @param driver  apr_dbd's name: "sqlite3", "pgsql", "mysql"; DJS_EUNSUPPORTED for another

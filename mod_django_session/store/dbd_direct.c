@@ -5,11 +5,6 @@
  */
 #include "database.h"
 
-#include <stdlib.h>
-
-/* Seconds. libpq has no limit for connecting unless it is told one. */
-#define CONNECT_TIMEOUT "2"
-
 typedef struct direct_t {
     const apr_dbd_driver_t *driver;
     const char *params;
@@ -73,7 +68,6 @@ apr_status_t djs_dbd_direct_source(djs_ctx_t *ctx, apr_pool_t *pool, const char 
         return djs_fail(ctx, DJS_EUNSUPPORTED,
                         "apr-util's database driver \"%s\" is not installed", driver);
     }
-    setenv("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT, 0);
     direct->params = apr_pstrdup(pool, params);
     source->data = direct;
     source->open = open_direct;

@@ -177,7 +177,8 @@ static void check_written(rows_t *rows, const json_t *a_case, djs_engine_t *engi
         check_found(rows, a_case, engine);
         return;
     }
-    assert_status(ctx, djs_database_select(ctx, rows->database, &rows->read, &key, take_text, &text),
+    assert_status(ctx,
+                  djs_database_select(ctx, rows->database, &rows->read, &key, take_text, &text),
                   APR_SUCCESS, name);
     assert_text(text, vector_need(a_case, "expire_date"), name);
 }
