@@ -38,6 +38,10 @@
 #define PGCONNECT_TIMEOUT "2"
 
 #define THREADS 3
+/* How often the source is asked for a connection, while it says no at once. */
+#define OPEN_TRIES_MAX 4
+#define OPEN_QUICK (50 * 1000)
+
 #define STACK_SIZE (512 * 1024)
 #define WHY_MAX 300
 
@@ -156,7 +160,7 @@ static void close_member(hub_t *hub, member_t *member)
     apr_pool_destroy(member->pool);
 }
 
-static member_t *open_member(hub_t *hub, const char **why, apr_pool_t *pool)
+static member_t *open_once(hub_t *hub, const char **why, apr_pool_t *pool)
 {
     member_t *member = apr_pcalloc(pool, sizeof(*member));
     apr_status_t rv;
@@ -173,6 +177,22 @@ static member_t *open_member(hub_t *hub, const char **why, apr_pool_t *pool)
         hub->source.close(hub->source.data, &member->lent);
         return NULL;
     }
+    return member;
+}
+
+/*
+ * mod_dbd answers with nothing when the connection that it meant to lend is dead, and throws that
+ * one away: the next may be good. A refusal that took its time was no such thing.
+ */
+static member_t *open_member(hub_t *hub, const char **why, apr_pool_t *pool)
+{
+    apr_time_t begun = ticks();
+    member_t *member;
+    int tries = 0;
+
+    do {
+        member = open_once(hub, why, pool);
+    } while (member == NULL && ++tries < OPEN_TRIES_MAX && ticks() - begun < OPEN_QUICK);
     return member;
 }
 
@@ -351,7 +371,8 @@ static void *watch_busy(void *data)
             continue;
         }
         for (member = hub->busy; member != NULL; member = member->next) {
-            if (member->deadline <= now && !member->cut) {
+            if (member->deadline <= now) {
+                /* Time and again: SQLite forgets a cut that comes before the statement has begun. */
                 member->cut = 1;
                 djs_connection_cut(member->connection);
             }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who gets a connection, and what happens when there is none, or when it dies. With a source that
- * lends as mod_dbd does: a limited number, waiting for ever when all are out.
+ * lends as mod_dbd does: a limited number, kept open, the last used first; it waits for ever when
+ * all are out, asks the driver whether the next is good, and else throws it away and lends none.
  */
 #include "databases.h"
 
@@ -16,6 +17,8 @@
 
 /* ---- A source with a limit and a gate -------------------------------------------------------- */
 
+#define KEPT_MAX 10
+
 typedef struct pool_t {
     djs_dbd_source_t direct;
     pthread_mutex_t lock;
@@ -26,12 +29,25 @@ typedef struct pool_t {
     int waiting;   /* threads in open() */
     int broken;    /* open() fails at once */
     int largest;   /* most that were out */
+    djs_dbd_lent_t kept[KEPT_MAX];
+    int kept_count;
 } pool_t;
+
+static apr_status_t lend_kept(pool_t *p, djs_dbd_lent_t *lent, const char **why)
+{
+    if (apr_dbd_check_conn(lent->driver, lent->pool, lent->handle) == APR_SUCCESS) {
+        return APR_SUCCESS;
+    }
+    p->direct.close(p->direct.data, lent);
+    *why = "the connection was dead";
+    return APR_EGENERAL;
+}
 
 static apr_status_t lend(void *data, apr_pool_t *pool, djs_dbd_lent_t *lent, const char **why)
 {
     pool_t *p = data;
     apr_status_t rv;
+    int is_kept;
 
     pthread_mutex_lock(&p->lock);
     p->waiting++;
@@ -48,8 +64,12 @@ static apr_status_t lend(void *data, apr_pool_t *pool, djs_dbd_lent_t *lent, con
     }
     p->out++;
     p->largest = p->out > p->largest ? p->out : p->largest;
+    is_kept = p->kept_count > 0;
+    if (is_kept) {
+        *lent = p->kept[--p->kept_count];
+    }
     pthread_mutex_unlock(&p->lock);
-    rv = p->direct.open(p->direct.data, pool, lent, why);
+    rv = is_kept ? lend_kept(p, lent, why) : p->direct.open(p->direct.data, pool, lent, why);
     pthread_mutex_lock(&p->lock);
     p->out -= rv != APR_SUCCESS;
     p->opened += rv == APR_SUCCESS;
@@ -62,12 +82,23 @@ static void take_back(void *data, djs_dbd_lent_t *lent)
 {
     pool_t *p = data;
 
-    p->direct.close(p->direct.data, lent);
     pthread_mutex_lock(&p->lock);
+    assert_true(p->kept_count < KEPT_MAX);
+    p->kept[p->kept_count++] = *lent;
     p->out--;
     p->closed++;
     pthread_cond_broadcast(&p->changed);
     pthread_mutex_unlock(&p->lock);
+}
+
+static apr_status_t close_kept(void *data)
+{
+    pool_t *p = data;
+
+    while (p->kept_count > 0) {
+        p->direct.close(p->direct.data, &p->kept[--p->kept_count]);
+    }
+    return APR_SUCCESS;
 }
 
 static void set_max(pool_t *p, int max)
@@ -116,6 +147,7 @@ static pool_t *make_pool(test_t *test, const char *driver, const char *params, i
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->changed, NULL);
     p->max = max;
+    apr_pool_cleanup_register(test->pool, p, close_kept, apr_pool_cleanup_null);
     return p;
 }
 
@@ -312,6 +344,7 @@ static void while_it_is_down_all_but_one_fail_at_once(void **state)
     assert_status(NULL, ask_within(s, SHORT, NULL), DJS_ESTORE, "now it is down");
     assert_int_equal(pthread_create(&prober.thread, NULL, run_prober, &prober), 0);
     do { /* until the prober is the one that waits */
+        usleep(1000); /* gives way */
         assert_status(NULL, ask_within(s, SHORT, &left), DJS_ESTORE, "still down");
     } while (left == 0);
     assert_status(NULL, ask_within(s, LONG, &left), DJS_ESTORE, "a probe is under way");
@@ -408,9 +441,37 @@ static void a_dead_idle_connection_is_replaced_unnoticed(void **state)
 
     for (i = 0; i < 10; i++) {
         assert_status(NULL, ask_within(s, LONG, NULL), APR_SUCCESS, "alive");
+        if (i % 2 == 0) {
+            await(s->pool, &s->pool->out, 0); /* it has gone back before */
+        }
         kill_connections(s);
     }
     assert_status(NULL, ask_within(s, LONG, NULL), APR_SUCCESS, "replaced");
+}
+
+/* With the driver told not to connect anew by itself: then only the source replaces. */
+static void many_dead_connections_are_replaced_unnoticed(void **state)
+{
+    db_state_t *s = *state;
+    pool_t *p = make_pool(&s->test, s->which->driver,
+                          is(s, "mysql") ? apr_pstrcat(s->test.pool, s->which->params,
+                                                       ",reconnect=0", NULL)
+                                         : s->which->params, 3);
+    djs_database_t *database = open_on(&s->test, s->life, p, s->which->driver);
+    asker_t askers[6];
+    int round, i;
+
+    for (round = 0; round < 3; round++) {
+        for (i = 0; i < 6; i++) {
+            askers[i] = (asker_t){ database, 0, 30, 0, NULL };
+            assert_int_equal(pthread_create(&askers[i].thread, NULL, run_asker, &askers[i]), 0);
+        }
+        for (i = 0; i < 6; i++) {
+            pthread_join(askers[i].thread, NULL);
+            assert_number(askers[i].failures, 0, "although all were dead");
+        }
+        kill_connections(s);
+    }
 }
 
 /* A source of one connection, which stays open, and loses what was prepared on it between loans. */
@@ -734,6 +795,7 @@ static const database_row_t rows[] = {
     ON_EACH_DATABASE(a_database_that_was_never_asked_has_no_threads),
     ON_EACH_DATABASE(a_pool_of_the_child_ends_it_too),
     ON_EACH_DATABASE(a_dead_idle_connection_is_replaced_unnoticed),
+    ON_EACH_DATABASE(many_dead_connections_are_replaced_unnoticed),
     ON_EACH_DATABASE(lost_statements_are_prepared_anew),
     ON_EACH_DATABASE(a_table_that_changes_under_us_is_no_failure),
     ON_EACH_DATABASE(an_error_is_told_and_the_connection_goes_on),
