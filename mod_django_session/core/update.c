@@ -710,7 +710,6 @@ apr_status_t djs_update_apply(djs_ctx_t *ctx, const djs_site_t *site, djs_sessio
     }
     if (rv == APR_SUCCESS) {
         run.session = session;
-        djs_value_clear(run.lists);
         rv = run_update(&run, update);
     }
     if (rv == APR_SUCCESS) {

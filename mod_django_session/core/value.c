@@ -417,9 +417,6 @@ static member_t *find(djs_value_t *dict, djs_bytes_t key)
     member_t *member;
     apr_uint32_t i;
 
-    if (dict->as.dict.index == NULL && dict->as.dict.count >= INDEX_FROM) {
-        tidy(dict);
-    }
     if (dict->as.dict.count < INDEX_FROM) {
         for (i = 0; i < dict->as.dict.count; i++) {
             if (members[i].key.len == key.len && members[i].value != NULL &&

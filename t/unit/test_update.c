@@ -568,6 +568,9 @@ static void a_login_is_djangos(void **state)
     assert_status(test->ctx, djs_session_save(test->ctx, scene.session), APR_SUCCESS, "saved");
     assert_string_not_equal(djs_session_key(scene.session), KEY);
     assert_null(memory_engine_get(scene.site->memory, KEY));
+    people->down = 1;
+    assert_status(test->ctx, apply(test, &scene), DJS_ESTORE, "once more, in vain");
+    assert_null(djs_update_user(scene.update));
 }
 
 static void what_comes_after_a_login_sees_what_it_left(void **state)
