@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A proxied application that knows nothing of Django: it shows the request headers that httpd adds.
 
-    app.py PORT
+    app.py SOCKET
 """
 import html
-import http.server
 import sys
+
+import unix_server
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -25,25 +26,15 @@ PAGE = """<!doctype html>
 """
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        rows = "".join("<tr><td>%s</td><td><code>%s</code></td></tr>\n"
-                       % (html.escape(name), html.escape(value))
-                       for name, value in sorted(self.headers.items())
-                       if name.lower().startswith("django-"))
-        cookie = ("It got the session cookie." if "sessionid" in self.headers.get("Cookie", "")
-                  else "The session cookie was not passed on to it.")
-        page = (PAGE % (rows, cookie)).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(page)))
-        self.end_headers()
-        self.wfile.write(page)
-
-    def log_message(self, *_):
-        pass
+def application(environ, start_response):
+    told = sorted((name[len("HTTP_"):].replace("_", "-").title(), value)
+                  for name, value in environ.items() if name.startswith("HTTP_DJANGO_"))
+    rows = "".join("<tr><td>%s</td><td><code>%s</code></td></tr>\n"
+                   % (html.escape(name), html.escape(value)) for name, value in told)
+    cookie = ("It got the session cookie." if "sessionid" in environ.get("HTTP_COOKIE", "")
+              else "The session cookie was not passed on to it.")
+    start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
+    return [(PAGE % (rows, cookie)).encode()]
 
 
-http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+unix_server.serve(sys.argv[1], application)

@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 ACCOUNT = "www-data"
 MODULES = "/usr/lib/apache2/modules"
 PR_SET_PDEATHSIG = 1
+START_WITHIN = 60  # seconds
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -36,6 +37,13 @@ def free_port(wanted=0):
         except OSError:
             return free_port()
         return probe.getsockname()[1]
+
+
+def is_open(address):
+    """Whether somebody listens there: a path, or host and port."""
+    family = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX
+    with socket.socket(family) as probe:
+        return probe.connect_ex(address) == 0
 
 
 def die_with_parent():
@@ -50,10 +58,9 @@ class Demo:
         self.build = Path(build)
         self.dir = Path(tempfile.mkdtemp(prefix="django-session-demo-"))
         self.processes = []
-        self.port, self.django_port, self.app_port = free_port(8080), free_port(), free_port()
+        self.port = free_port(8080)
         self.users = {name: name + "-" + secrets.token_hex(3) for name in ("ada", "grace")}
         account = pwd.getpwnam(ACCOUNT)
-        os.chmod(self.dir, 0o755)
         if os.geteuid() == 0:
             os.chown(self.dir, account.pw_uid, account.pw_gid)
             self.unprivileged = {"user": account.pw_uid, "group": account.pw_gid,
@@ -71,15 +78,17 @@ class Demo:
         self.processes.append(process)
         return process
 
-    def wait_for(self, port, process, what):
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return
-            if process.poll() is not None:
-                log = (self.dir / "servers.log").read_text("utf-8", "replace")
-                raise SystemExit("%s did not start:\n%s" % (what, log[-3000:]))
+    def wait_for(self, address, process, what):
+        end = time.monotonic() + START_WITHIN
+        while not is_open(address):
+            if process.poll() is not None or time.monotonic() > end:
+                raise SystemExit("%s did not start:\n%s" % (what, self.logs()))
             time.sleep(0.05)
+
+    def logs(self):
+        """The end of what the servers said; their files go when the demo ends."""
+        files = [self.dir / "servers.log", self.dir / "error.log"]
+        return "".join(f.read_text("utf-8", "replace")[-3000:] for f in files if f.exists())
 
     def make_key(self):
         """The key that Django and the module share; httpd reads its file as root."""
@@ -93,8 +102,7 @@ class Demo:
     def write_config(self):
         module = sorted(self.build.rglob("mod_django_session.so"))[0]
         values = {"DIR": self.dir, "PORT": self.port, "USER": ACCOUNT, "MODULES": MODULES,
-                  "MODULE": module, "DEMO": HERE, "APP_PORT": self.app_port,
-                  "DJANGO_PORT": self.django_port}
+                  "MODULE": module, "DEMO": HERE}
         text = (HERE / "httpd.conf.in").read_text()
         for name, value in values.items():
             text = text.replace("@%s@" % name, str(value))
@@ -104,17 +112,18 @@ class Demo:
         environment = dict(os.environ, DEMO_SECRET_KEY=self.make_key(),
                            DEMO_DATABASE=str(self.dir / "db.sqlite3"),
                            DEMO_USERS=" ".join("%s=%s" % user for user in self.users.items()))
+        sockets = [str(self.dir / name) for name in ("django.sock", "app.sock")]
         django = self.start_process("/usr/bin/python3", "-B", HERE / "site" / "serve.py",
-                                    self.django_port, env=environment, **self.unprivileged)
-        app = self.start_process("/usr/bin/python3", "-B", HERE / "app.py", self.app_port,
+                                    sockets[0], env=environment, **self.unprivileged)
+        app = self.start_process("/usr/bin/python3", "-B", HERE / "app.py", sockets[1],
                                  **self.unprivileged)
         self.write_config()
         # The database is there once Django listens.
-        self.wait_for(self.django_port, django, "Django")
-        self.wait_for(self.app_port, app, "the proxied application")
+        self.wait_for(sockets[0], django, "Django")
+        self.wait_for(sockets[1], app, "the proxied application")
         httpd = self.start_process("/usr/sbin/apache2", "-f", self.dir / "httpd.conf",
                                    "-DFOREGROUND")
-        self.wait_for(self.port, httpd, "httpd")
+        self.wait_for(("127.0.0.1", self.port), httpd, "httpd")
 
     def stop(self):
         """All of it, however impatient the reader: a second Ctrl-C changes nothing."""

@@ -1,24 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make the demo's database and users, then serve the Django project on a loopback port.
+"""Make the demo's database and users, then serve the Django project on a Unix socket.
 
-    serve.py PORT        with DEMO_SECRET_KEY, DEMO_DATABASE, and DEMO_USERS, as name=password words
+    serve.py SOCKET      with DEMO_SECRET_KEY, DEMO_DATABASE, and DEMO_USERS, as name=password words
 """
 import os
-import socketserver
 import sys
-import wsgiref.simple_server
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path += [HERE, os.path.dirname(HERE)]
 os.environ["DJANGO_SETTINGS_MODULE"] = "shopsite.settings"
 
-
-class Server(socketserver.ThreadingMixIn, wsgiref.simple_server.WSGIServer):
-    daemon_threads = True
-
-
-class Quiet(wsgiref.simple_server.WSGIRequestHandler):
-    def log_message(self, *_):
-        pass
+import unix_server  # noqa: E402
 
 
 def main():
@@ -34,9 +26,7 @@ def main():
         name, password = word.split("=", 1)
         User.objects.create_user(name, email="%s@example.com" % name, password=password,
                                  first_name=name.title())
-    server = Server(("127.0.0.1", int(sys.argv[1])), Quiet)
-    server.set_app(get_wsgi_application())
-    server.serve_forever()
+    unix_server.serve(sys.argv[1], get_wsgi_application())
 
 
 main()
