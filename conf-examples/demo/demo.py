@@ -143,7 +143,7 @@ class Demo:
         """Until a signal, or until one of the servers ends by itself."""
         while all(process.poll() is None for process in self.processes):
             time.sleep(0.5)
-        raise SystemExit("a server ended by itself; %s has the logs" % self.dir)
+        raise SystemExit("a server ended by itself:\n" + self.logs())
 
 
 # ---- the walk -----------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ class Walk:
     def step(self, what, condition, seen):
         print("%s %s" % ("ok  " if condition else "FAIL", what), flush=True)
         if not condition:
-            raise SystemExit("what came instead: %r" % (seen,))
+            raise SystemExit("what came instead: %r\n%s" % (seen, self.demo.logs()))
 
     def log_in(self):
         go = self.browser
@@ -283,16 +283,20 @@ def main():
         raise SystemExit("usage: build/demo [--once]")
     stop_on_signals()
     demo = Demo(sys.argv[1])
+    is_up = False
     try:
         demo.start()
         if sys.argv[2:]:
             Walk(demo).run()
             print("all of it worked")
         else:
+            is_up = True
             print(WELCOME.format(port=demo.port, dir=demo.dir, **demo.users), flush=True)
             demo.stay()
     except KeyboardInterrupt:
         print("\nstopping")
+        if not is_up:
+            raise SystemExit(128 + signal.SIGINT)  # not all of it was seen to work
     finally:
         demo.stop()
 

@@ -90,3 +90,29 @@ def test_a_signal_ends_all_of_it(folder, number):
     assert status == (0 if number == signal.SIGINT else 128 + number), said
     harness.wait_until(lambda: not any(map(is_alive, started)), "the demo's servers to end")
     assert list(folder.iterdir()) == []
+
+
+def test_a_walk_that_was_interrupted_is_no_success(folder):
+    demo = subprocess.Popen([DEMO, "--once"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            universal_newlines=True, env=environment(folder))
+    try:
+        said = ""
+        for line in demo.stdout:
+            said += line
+            if line.startswith("ok "):
+                break
+        demo.send_signal(signal.SIGINT)
+        said += demo.stdout.read()
+        status = demo.wait(harness.PATIENCE)
+    finally:
+        demo.kill()
+        demo.wait()
+        demo.stdout.close()
+    assert "all of it worked" not in said and status == 128 + signal.SIGINT, said
+    assert list(folder.iterdir()) == []
+
+
+def test_a_misspelt_option_is_told_before_anything_else(folder):
+    done = subprocess.run([DEMO, "--onec"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          universal_newlines=True, env=environment(folder))
+    assert (done.returncode, done.stdout) == (2, "usage: build/demo [--once]\n")
