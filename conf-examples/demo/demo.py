@@ -154,8 +154,9 @@ class Browser:
     def __init__(self, port):
         self.port, self.cookies = port, {}
 
-    def request(self, method, path, form=None):
-        headers = {"Accept": "text/html", "Referer": "http://127.0.0.1:%d/" % self.port}
+    def request(self, method, path, form=None, forged=()):
+        headers = {"Accept": "text/html", "Referer": "http://127.0.0.1:%d/" % self.port,
+                   **dict(forged)}
         if self.cookies:
             headers["Cookie"] = "; ".join("%s=%s" % cookie for cookie in self.cookies.items())
         body = urllib.parse.urlencode(form) if form is not None else None
@@ -237,8 +238,18 @@ class Walk:
                   "<code>ada</code>" in told and '"cart":{"apples":1,"pears":1}' in told
                   and "was not passed on" in told, seen)
 
+    def forge(self):
+        go = self.browser
+        forged = {"Django-User": "grace", "Django_User": "grace"}
+        seen = go.request("GET", "/inspect/", forged=forged)
+        self.step("headers that pretend to be grace do not reach the application",
+                  "<code>ada</code>" in seen[2] and "grace" not in seen[2], seen)
+        seen = Browser(self.demo.port).request("GET", "/inspect/", forged=forged)
+        self.step("and let no stranger in", seen[0] == 302, seen)
+
     def log_out(self):
         go = self.browser
+        cookies = dict(go.cookies)
         seen = go.request("POST", "/accounts/logout/", {
             "csrfmiddlewaretoken": re.search(r'csrfmiddlewaretoken" value="([^"]+)"',
                                              go.get("/")[2]).group(1)})
@@ -246,11 +257,16 @@ class Walk:
         seen = go.get("/legacy/shop.pl")
         self.step("the Perl shop is closed to her again",
                   seen[0] == 302 and seen[1].startswith("/accounts/login/"), seen)
+        go.cookies = cookies
+        seen = go.get("/legacy/shop.pl")
+        self.step("also to the cookie that she had",
+                  seen[0] == 302 and seen[1].startswith("/accounts/login/"), seen)
 
     def run(self):
         self.log_in()
         self.use_legacy()
         self.change_cart()
+        self.forge()
         self.log_out()
 
 
