@@ -6,7 +6,6 @@
 #include "site.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <apr_general.h>
@@ -208,7 +207,7 @@ int main(int argc, const char *const *argv, const char *const *env)
         fprintf(stderr, "djsession: APR cannot be used\n");
         return CLI_STORE_FAILED;
     }
-    atexit(apr_terminate);
+    /* No apr_terminate(): drivers of databases stay loaded, for what they do when a program ends. */
     apr_pool_create(&pool, NULL);
     cli.ctx = apr_pcalloc(pool, sizeof(*cli.ctx));
     cli.ctx->pool = pool;

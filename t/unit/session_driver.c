@@ -13,7 +13,6 @@
 #include "site.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <apr_general.h>
@@ -408,7 +407,6 @@ int main(int argc, const char *const *argv, const char *const *env)
     apr_status_t rv;
 
     apr_app_initialize(&argc, &argv, &env);
-    atexit(apr_terminate);
     apr_pool_create(&pool, NULL);
     driver.ctx = apr_pcalloc(pool, sizeof(*driver.ctx));
     driver.ctx->pool = pool;
