@@ -185,15 +185,20 @@ def test_exists_and_delete_know_expired_sessions_as_django_does(tool):
 
 
 def test_an_expiry_in_the_data_decides_when_the_row_ends(each_tool):
-    for expiry, seconds in ((60, 60), (0, 1209600), (None, 1209600)):
-        key = each_tool.create({"_session_expiry": expiry})
+    data = '{"_session_expiry":90}'
+    ends_in = {each_tool.create(data): 90, each_tool.create("{}"): 90, NO_KEY: 90,
+               each_tool.create('{"_session_expiry":0}'): 1209600}
+    each_tool("save", list(ends_in)[1], data)
+    each_tool("save", "--must-create", NO_KEY, data)
+    for key, seconds in ends_in.items():
         left = each_tool.site.django.run(
             "from datetime import datetime, timezone\n"
             "from django.contrib.sessions.models import Session\n"
             f"end = Session.objects.get(pk={key!r}).expire_date\n"
             "result = (end - datetime.now(timezone.utc)).total_seconds()")
         assert 0 <= seconds - left < 60
-    each_tool("create", '{"_session_expiry":"soon"}', expected=USAGE)
+    for words in (["create"], ["save", NO_KEY], ["save", "--must-create", "1" * 8]):
+        each_tool(*words, '{"_session_expiry":"soon"}', expected=USAGE)
 
 
 def test_naive_times_are_those_of_the_site(make_site, folder):
