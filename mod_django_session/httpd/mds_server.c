@@ -34,6 +34,7 @@ static opened_t *opened;
 
 static APR_OPTIONAL_FN_TYPE(ap_dbd_open) *dbd_open;
 static APR_OPTIONAL_FN_TYPE(ap_dbd_close) *dbd_close;
+static APR_OPTIONAL_FN_TYPE(ap_dbd_acquire) *dbd_acquire;
 
 /* ---- beginnings and ends ---- */
 
@@ -87,6 +88,13 @@ mds_server_t *mds_server_of(const server_rec *server)
     return ap_get_module_config(server->module_config, &django_session_module);
 }
 
+static djs_dbd_lent_t as_lent(ap_dbd_t *connection)
+{
+    djs_dbd_lent_t lent = { connection->driver, connection->handle, connection->pool, connection };
+
+    return lent;
+}
+
 static apr_status_t lend(void *data, apr_pool_t *pool, djs_dbd_lent_t *lent, const char **why)
 {
     mds_server_t *server = data;
@@ -96,10 +104,7 @@ static apr_status_t lend(void *data, apr_pool_t *pool, djs_dbd_lent_t *lent, con
         *why = "mod_dbd gave no connection; its own line in the log says why";
         return APR_EGENERAL;
     }
-    lent->driver = connection->driver;
-    lent->handle = connection->handle;
-    lent->pool = connection->pool;
-    lent->lender = connection;
+    *lent = as_lent(connection);
     return APR_SUCCESS;
 }
 
@@ -108,6 +113,29 @@ static void take_back(void *data, djs_dbd_lent_t *lent)
     mds_server_t *server = data;
 
     dbd_close(server->server, lent->lender);
+}
+
+/*
+ * mod_authn_dbd and its like acquire a connection for the rest of the request. mod_dbd notes it in
+ * the request's configuration, under its own module, and then gives the same one again.
+ */
+static int lend_held(void *data, djs_ctx_t *ctx, djs_dbd_lent_t *lent)
+{
+    const mds_server_t *server = data;
+    const module *mod_dbd = ap_find_linked_module("mod_dbd.c");
+    request_rec *r = ctx->baton;
+    ap_dbd_t *connection;
+
+    if (!r || !mod_dbd || !ap_get_module_config(r->request_config, mod_dbd)
+        || mds_server_of(r->server)->database != server->database) {
+        return 0;
+    }
+    connection = dbd_acquire(r);
+    if (!connection) {
+        return 0;
+    }
+    *lent = as_lent(connection);
+    return 1;
 }
 
 static djs_database_t *find_database(const mds_server_t *wanted)
@@ -128,7 +156,8 @@ static djs_database_t *find_database(const mds_server_t *wanted)
 /* Make ready the database of a virtual host that has a DBDriver; connects to nothing. */
 static apr_status_t make_database(djs_ctx_t *ctx, mds_server_t *server)
 {
-    djs_dbd_source_t source = { .data = server, .open = lend, .close = take_back, .threaded = 1 };
+    djs_dbd_source_t source = { .data = server, .open = lend, .close = take_back,
+                                .held = lend_held, .threaded = 1 };
 
     if (server->database) {
         return APR_SUCCESS;
@@ -140,7 +169,8 @@ static apr_status_t make_database(djs_ctx_t *ctx, mds_server_t *server)
     }
     dbd_open = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_open);
     dbd_close = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_close);
-    if (!dbd_open || !dbd_close) {
+    dbd_acquire = APR_RETRIEVE_OPTIONAL_FN(ap_dbd_acquire);
+    if (!dbd_open || !dbd_close || !dbd_acquire) {
         return djs_fail(ctx, DJS_EINVAL,
                         "sessions and users are in a database, and mod_dbd is not loaded; write "
                         "LoadModule dbd_module modules/mod_dbd.so");

@@ -693,14 +693,37 @@ static void give_back(hub_t *hub, member_t *member, loan_t *loan)
 
 /* ---- Statements ------------------------------------------------------------------------------ */
 
+/* On the caller's own connection. 0: it holds none, or a dead one. */
+static int attempt_on_held(djs_ctx_t *ctx, hub_t *hub, djs_run_t *run, apr_time_t deadline,
+                           djs_outcome_t *outcome)
+{
+    djs_connection_t *connection;
+    djs_dbd_lent_t lent;
+    apr_time_t now = ticks();
+
+    if (hub->source.held == NULL || !hub->source.held(hub->source.data, ctx, &lent)
+        || djs_connection_of(&lent, hub->dialect, &connection, &run->why) != APR_SUCCESS
+        || !djs_connection_alive(connection)) {
+        return 0;
+    }
+    run->patience = deadline > now ? deadline - now : 0;
+    *outcome = djs_connection_run(ctx, connection, run);
+    djs_connection_give_up(connection);
+    return 1;
+}
+
 /* One attempt. 0: there was no connection. */
 static int attempt(djs_ctx_t *ctx, hub_t *hub, djs_run_t *run, apr_time_t deadline,
                    djs_outcome_t *outcome, int *cut)
 {
     loan_t loan = { 0, 0, 0, 0 };
-    member_t *member = borrow(ctx, hub, deadline, &loan.probing, &run->why);
+    member_t *member;
     apr_time_t now;
 
+    if (attempt_on_held(ctx, hub, run, deadline, outcome)) {
+        return 1;
+    }
+    member = borrow(ctx, hub, deadline, &loan.probing, &run->why);
     if (member == NULL) {
         return 0;
     }

@@ -51,6 +51,11 @@ typedef struct djs_dbd_source_t {
     apr_status_t (*open)(void *data, apr_pool_t *pool, djs_dbd_lent_t *lent, const char **why);
     void (*close)(void *data, djs_dbd_lent_t *lent);
     int threaded; /* 0: open() and close() are called on the caller's thread, nothing is cut */
+    /**
+     * NULL, or: does the caller hold a connection of this source already? 1: @a lent is it, for
+     * a statement. Then no other is waited for, which with a full pool could be for ever.
+     */
+    int (*held)(void *data, djs_ctx_t *ctx, djs_dbd_lent_t *lent);
 } djs_dbd_source_t;
 
 /**

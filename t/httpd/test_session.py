@@ -398,3 +398,21 @@ def test_a_restart_of_the_database_fails_no_request(make_site, kind):
         site.database.server.stop()
         site.database.server.start()
     assert server.env(cookie=f"sessionid={key}")["DJANGO_SESSION_STATUS"] == "active"
+
+
+def test_a_request_that_holds_a_connection_needs_no_second_one(site):
+    """mod_authn_dbd keeps the only connection there is for the rest of its request."""
+    site.create_user("ada")
+    key = site.create_session({"a": 1})
+    server = site.httpd(
+        ON + '<Location "/cgi/">\nAuthType Basic\nAuthName x\nAuthBasicProvider dbd\n'
+        "Require valid-user\nAuthDBDUserPWQuery "
+        "\"SELECT '{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=' FROM auth_user WHERE username = %s\"\n"
+        "</Location>\n", dbd="DBDMin 1\nDBDKeep 1\nDBDMax 1", mpm="worker",
+        modules=["auth_basic", "authn_dbd"])
+    headers = {"Authorization": "Basic YWRhOnBhc3N3b3Jk"}
+    for hits in range(1, 4):
+        answer = server.get(reply(update(increment={"hits": 1})), headers,
+                            cookie=f"sessionid={key}")
+        assert answer.status == 200, answer
+        assert site.read_session(key) == {"a": 1, "hits": hits}

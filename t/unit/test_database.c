@@ -153,7 +153,7 @@ static pool_t *make_pool(test_t *test, const char *driver, const char *params, i
 
 static djs_database_t *open_on(test_t *test, apr_pool_t *life, pool_t *p, const char *driver)
 {
-    djs_dbd_source_t source = { p, lend, take_back, 1 };
+    djs_dbd_source_t source = { p, lend, take_back, 1, NULL };
     djs_database_t *database;
 
     assert_status(test->ctx, djs_database_open(test->ctx, life, &source, driver, &database),
@@ -509,7 +509,7 @@ static void lost_statements_are_prepared_anew(void **state)
 {
     db_state_t *s = *state;
     forgetful_t forgetful = { s, { NULL, NULL, NULL, NULL }, 0 };
-    djs_dbd_source_t source = { &forgetful, lend_forgetful, keep, 1 };
+    djs_dbd_source_t source = { &forgetful, lend_forgetful, keep, 1, NULL };
     djs_database_t *database;
     apr_pool_t *life;
     int i;
