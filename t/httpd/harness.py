@@ -531,9 +531,13 @@ ScriptAlias /cgi/ "{dir}/cgi/"
 
     def graceful(self):
         """A graceful restart; back when the next generation is at work."""
-        before = self.log.count("resuming normal operations")
+        def generations():
+            return self.log.count("resuming normal operations")
+
+        before = generations()
         self.process.send_signal(signal.SIGUSR1)
-        return before
+        wait_until(lambda: generations() > before or self.process.poll() is not None, "a restart")
+        assert self.process.poll() is None, "httpd ended at a graceful restart:\n" + self.log
 
     def stop(self):
         if self.process is None:
