@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the end-to-end tests. What they give is in harness.py."""
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import harness  # noqa: E402
 
 KINDS = ["sqlite", "postgresql", "mariadb"]
+
+
+def pytest_configure():
+    """An end by a signal, a time limit's for example, is an end, too: what was started is stopped."""
+    def leave(number, _):
+        signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt("signal %d" % number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, leave)
 
 
 @pytest.fixture(scope="session")
