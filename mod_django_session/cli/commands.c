@@ -377,12 +377,21 @@ static apr_status_t run_list(cli_t *cli, int argc, const char *const *argv)
     return rv;
 }
 
+static void show_removed(void *baton, apr_size_t removed)
+{
+    (void)baton;
+    cli_progress("sessions removed", removed);
+}
+
 static apr_status_t run_clearsessions(cli_t *cli, int argc, const char *const *argv)
 {
+    static const djs_host_t host = { .progress = show_removed };
     djs_engine_t *engine = cli->site->engine;
     apr_size_t removed = 0;
-    apr_status_t rv = engine->ops->clear_expired(engine, cli->ctx, &removed);
+    apr_status_t rv;
 
+    cli->ctx->host = &host;
+    rv = engine->ops->clear_expired(engine, cli->ctx, &removed);
     cli_say(djs_bytes(apr_psprintf(cli->ctx->pool, "%" APR_SIZE_T_FMT, removed)));
     return rv;
 }

@@ -3,7 +3,6 @@
  * Arguments, standard input, standard output and standard error.
  */
 #include "cli.h"
-#include "encode.h"
 #include "json.h"
 
 #include <stdarg.h>
@@ -15,6 +14,8 @@
 #define INPUT_MAX ((apr_size_t)DJS_JSON_TEXT_MAX + 64 * 1024)
 
 #define PROGRESS_EVERY (200 * (apr_interval_time_t)1000)
+
+static apr_time_t progress_shown; /* when; 0: there is no progress line */
 
 /* ---- Input ----------------------------------------------------------------------------------- */
 
@@ -127,7 +128,9 @@ apr_status_t cli_object(cli_t *cli, const char *argument, djs_value_t **value)
 
 void cli_say(djs_bytes_t line)
 {
-    cli_progress_end();
+    if (progress_shown != 0 && isatty(STDOUT_FILENO)) {
+        cli_progress_end();
+    }
     fwrite(line.data, 1, line.len, stdout);
     putchar('\n');
 }
@@ -157,8 +160,6 @@ void cli_note(const char *format, ...)
 }
 
 /* ---- Progress -------------------------------------------------------------------------------- */
-
-static apr_time_t progress_shown; /* when; 0: there is no progress line */
 
 void cli_progress(const char *doing, apr_size_t done)
 {

@@ -38,6 +38,13 @@ void djs_trace(djs_ctx_t *ctx, const char *format, ...)
     ctx->host->trace(ctx->baton, line);
 }
 
+void djs_progress(djs_ctx_t *ctx, apr_size_t done)
+{
+    if (ctx->host != NULL && ctx->host->progress != NULL) {
+        ctx->host->progress(ctx->baton, done);
+    }
+}
+
 djs_bytes_t djs_bytes(const char *text)
 {
     return djs_bytes_of(text, text != NULL ? strlen(text) : 0);

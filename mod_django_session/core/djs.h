@@ -42,10 +42,12 @@ typedef struct djs_bytes_t {
     apr_size_t len;
 } djs_bytes_t;
 
-/** What a host lends to the core: today the trace of a request. Any member may be NULL. */
+/** What a host lends to core and store. Any member may be NULL. */
 typedef struct djs_host_t {
     /** One line of what was decided, for the host's debug log; never a secret. */
     void (*trace)(void *baton, const char *line);
+    /** Long work goes on: how many it has done with so far. */
+    void (*progress)(void *baton, apr_size_t done);
 } djs_host_t;
 
 /** One call, or the calls of one request. Not shared between threads. */
@@ -72,6 +74,9 @@ void djs_forget(djs_ctx_t *ctx);
 
 /** Tell the host's debug log what was decided; costs nothing when nobody listens. */
 void djs_trace(djs_ctx_t *ctx, const char *format, ...) DJS_PRINTF(2, 3);
+
+/** Tell the host how far long work is: how many it has done with so far. */
+void djs_progress(djs_ctx_t *ctx, apr_size_t done);
 
 /** The bytes of a text, borrowed. NULL gives the empty range. */
 djs_bytes_t djs_bytes(const char *text);

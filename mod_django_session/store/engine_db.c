@@ -469,6 +469,7 @@ static apr_status_t db_clear_expired(djs_engine_t *engine, djs_ctx_t *ctx, apr_s
         rv = djs_database_execute(ctx, db->database, &db->clear, args, &rows, NULL);
         if (rv == APR_SUCCESS) {
             *removed += (apr_size_t)rows;
+            djs_progress(ctx, *removed);
         }
     } while (rv == APR_SUCCESS && rows >= BATCH);
     return rv;

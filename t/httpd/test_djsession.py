@@ -3,6 +3,7 @@
 
 import json
 import os
+import pty
 import re
 import subprocess
 
@@ -323,6 +324,39 @@ def test_clearsessions_removes_what_expired_and_counts(each_tool):
     assert each_tool.say("clearsessions") == "3"
     assert each_tool.say("clearsessions") == "0"
     each_tool("exists", live)
+
+
+def on_a_terminal(tool, *words):
+    """Standard output, and what a terminal gets of standard error."""
+    ours, its = pty.openpty()
+    done = subprocess.run([str(harness.djsession_path()), *tool.options, *words],
+                          stdout=subprocess.PIPE, stderr=its, encoding="ascii",
+                          **harness.identity())
+    os.close(its)
+    shown = b""
+    try:
+        while part := os.read(ours, 4096):
+            shown += part
+    except OSError:
+        pass  # the other side is closed, and all of it was read
+    os.close(ours)
+    assert done.returncode == DONE
+    return done.stdout, shown.decode("ascii")
+
+
+def test_long_work_shows_on_a_terminal_how_far_it_is(tool):
+    tool.site.django.run(
+        "from datetime import datetime, timezone\n"
+        "from django.contrib.sessions.models import Session\n"
+        "past, future = (datetime(year, 1, 1, tzinfo=timezone.utc) for year in (2001, 2999))\n"
+        "Session.objects.bulk_create(Session(pk=f'{n:032}', session_data='x',\n"
+        "    expire_date=future if n == 0 else past) for n in range(1201))")
+    output, shown = on_a_terminal(tool, "list")
+    assert output.count("\n") == 1 and shown.startswith("\rsessions listed: 1\r\x1b[K")
+    output, shown = on_a_terminal(tool, "clearsessions")
+    assert output == "1200\n"
+    assert shown.startswith("\rsessions removed: 500\r"), "a step is 500"
+    assert shown.endswith("\r\x1b[K"), "the line is taken away"
 
 
 # ---- decode, encode, secret ---------------------------------------------------------------------
