@@ -161,7 +161,7 @@ class MariaDB(Server):
         return ["/usr/sbin/mariadbd", "--no-defaults", f"--datadir={self.folder}/data",
                 f"--socket={self.folder}/sock", f"--port={self.port}", "--bind-address=127.0.0.1",
                 f"--pid-file={self.folder}/pid", "--skip-name-resolve",
-                "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=16M",
+                "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=16M",
                 "--max-allowed-packet=64M", "--skip-log-bin"]
 
     def is_ready(self):

@@ -233,6 +233,7 @@ apr_status_t djs_connection_revive(djs_connection_t *c, const char **why)
         return DJS_ESTORE;
     }
     c->dead = 0;
+    c->server_side = 0; /* a server that was restarted counts its threads from the start again */
     follow_reconnection(c);
     return APR_SUCCESS;
 }
