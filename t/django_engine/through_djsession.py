@@ -12,6 +12,7 @@ import logging
 from datetime import datetime
 
 import django
+from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
 
 from django_engine.tool import ALREADY_THERE, DONE, NOT_FOUND, UNREADABLE, djsession
@@ -39,7 +40,10 @@ class Encoding:
     options = ()  # of djsession, beside those of the settings
 
     def encode(self, session_dict):
-        return djsession("encode", options=self.options, given=dumps(session_dict))[1]
+        # Django 3.1 and 3.2 can be told to write for older ones.
+        sha1 = getattr(settings, "DEFAULT_HASHING_ALGORITHM", None) == "sha1"
+        return djsession("encode", *(["--legacy"] if sha1 else []), options=self.options,
+                         given=dumps(session_dict))[1]
 
     def decode(self, session_data):
         code, text = djsession("decode", options=self.options, given=session_data,
