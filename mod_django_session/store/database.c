@@ -40,7 +40,7 @@
 #define THREADS 3
 /* How often the source is asked for a connection, while it says no at once. */
 #define OPEN_TRIES_MAX 4
-#define OPEN_QUICK (50 * 1000)
+#define OPEN_QUICK (500 * 1000)
 
 #define STACK_SIZE (512 * 1024)
 #define WHY_MAX 300
@@ -693,21 +693,48 @@ static void give_back(hub_t *hub, member_t *member, loan_t *loan)
 
 /* ---- Statements ------------------------------------------------------------------------------ */
 
+/* With a connection that is not ours: only watched, and what it tells of the database noted. */
+static djs_outcome_t run_watched(djs_ctx_t *ctx, hub_t *hub, djs_connection_t *connection,
+                                 djs_run_t *run, apr_time_t deadline, int *cut)
+{
+    member_t member;
+    djs_outcome_t outcome;
+
+    memset(&member, 0, sizeof(member));
+    member.connection = connection;
+    pthread_mutex_lock(&hub->lock);
+    if (hub->source.threaded && !hub->stopping) {
+        (void)start_threads(hub); /* without them it runs unwatched */
+    }
+    lend(hub, &member, deadline);
+    pthread_mutex_unlock(&hub->lock);
+    outcome = djs_connection_run(ctx, connection, run);
+    pthread_mutex_lock(&hub->lock);
+    take(&member);
+    *cut = member.cut;
+    if (outcome != DJS_LOST) {
+        hub->last_answer = ticks();
+        hub->down = 0;
+    }
+    pthread_mutex_unlock(&hub->lock);
+    return outcome;
+}
+
 /* On the caller's own connection. 0: it holds none, or a dead one. */
 static int attempt_on_held(djs_ctx_t *ctx, hub_t *hub, djs_run_t *run, apr_time_t deadline,
-                           djs_outcome_t *outcome)
+                           djs_outcome_t *outcome, int *cut)
 {
     djs_connection_t *connection;
     djs_dbd_lent_t lent;
     apr_time_t now = ticks();
 
-    if (hub->source.held == NULL || !hub->source.held(hub->source.data, ctx, &lent)
-        || djs_connection_of(&lent, hub->dialect, &connection, &run->why) != APR_SUCCESS
-        || !djs_connection_alive(connection)) {
+    if (hub->source.held == NULL || !hub->source.held(hub->source.data, ctx, &lent) ||
+        djs_connection_of(&lent, hub->dialect, &connection, &run->why) != APR_SUCCESS ||
+        !djs_connection_alive(connection)) {
         return 0;
     }
     run->patience = deadline > now ? deadline - now : 0;
-    *outcome = djs_connection_run(ctx, connection, run);
+    *outcome = run_watched(ctx, hub, connection, run, deadline, cut);
     djs_connection_give_up(connection);
     return 1;
 }
@@ -720,7 +747,7 @@ static int attempt(djs_ctx_t *ctx, hub_t *hub, djs_run_t *run, apr_time_t deadli
     member_t *member;
     apr_time_t now;
 
-    if (attempt_on_held(ctx, hub, run, deadline, outcome)) {
+    if (attempt_on_held(ctx, hub, run, deadline, outcome, cut)) {
         return 1;
     }
     member = borrow(ctx, hub, deadline, &loan.probing, &run->why);

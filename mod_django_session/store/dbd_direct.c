@@ -5,6 +5,8 @@
  */
 #include "database.h"
 
+#include <string.h>
+
 typedef struct direct_t {
     const apr_dbd_driver_t *driver;
     const char *params;
@@ -69,6 +71,7 @@ apr_status_t djs_dbd_direct_source(djs_ctx_t *ctx, apr_pool_t *pool, const char 
                         "apr-util's database driver \"%s\" is not installed", driver);
     }
     direct->params = apr_pstrdup(pool, params);
+    memset(source, 0, sizeof(*source));
     source->data = direct;
     source->open = open_direct;
     source->close = close_direct;

@@ -613,6 +613,40 @@ static void a_statement_that_does_not_end_is_cut(void **state)
     assert_status(NULL, ask_within(s, LONG, NULL), APR_SUCCESS, "the next one runs at once");
 }
 
+static djs_dbd_lent_t in_hand;
+
+static int hold(void *data, djs_ctx_t *ctx, djs_dbd_lent_t *lent)
+{
+    (void)data;
+    (void)ctx;
+    *lent = in_hand;
+    return 1;
+}
+
+static void what_the_caller_holds_already_is_used_and_watched(void **state)
+{
+    db_state_t *s = *state;
+    djs_dbd_source_t source = { s->pool, lend, take_back, 1, hold };
+    djs_ctx_t *ctx = test_ctx(s->test.pool);
+    djs_database_t *database;
+    apr_pool_t *life;
+    const char *why;
+
+    assert_int_equal(apr_pool_create(&life, s->test.pool), APR_SUCCESS);
+    assert_int_equal(lend(s->pool, s->test.pool, &in_hand, &why), APR_SUCCESS);
+    assert_status(ctx, djs_database_open(ctx, life, &source, s->which->driver, &database),
+                  APR_SUCCESS, "open");
+    assert_status(ctx, ask(ctx, database, &one), APR_SUCCESS, "although there is no other");
+    assert_number(s->pool->opened, 1, "although there is no other");
+    ctx->patience = SHORT;
+    assert_status(ctx, ask(ctx, database, &endless[s->which - test_databases()]), DJS_ESTORE, "cut");
+    set_max(s->pool, 2); /* for a server it is dead now */
+    ctx = test_ctx(s->test.pool);
+    assert_status(ctx, ask(ctx, database, &one), APR_SUCCESS, "another one instead");
+    apr_pool_destroy(life);
+    take_back(s->pool, &in_hand);
+}
+
 static const djs_statement_t insert_row[TEST_DATABASES] = {
     { "insert", "cannot insert", "INSERT INTO django_session VALUES (%s, 'x', %s)", 2, 0 },
     { "insert", "cannot insert", "INSERT INTO django_session VALUES (%s, 'x', %pDz)", 2, 0 },
@@ -800,6 +834,7 @@ static const database_row_t rows[] = {
     ON_EACH_DATABASE(a_table_that_changes_under_us_is_no_failure),
     ON_EACH_DATABASE(an_error_is_told_and_the_connection_goes_on),
     ON_EACH_DATABASE(a_statement_that_does_not_end_is_cut),
+    ON_EACH_DATABASE(what_the_caller_holds_already_is_used_and_watched),
     ON_EACH_DATABASE(the_wait_for_anothers_lock_is_bounded),
     ON_EACH_DATABASE(anothers_lock_is_waited_for),
     ON_EACH_DATABASE(a_server_that_says_nothing_costs_no_more_than_patience),
