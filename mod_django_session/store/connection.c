@@ -209,7 +209,11 @@ int djs_connection_alive(djs_connection_t *c)
     if (c->dead) {
         return 0;
     }
-    return c->fd < 0 || poll(&look, 1, 0) <= 0;
+    if (c->fd < 0) { /* the driver has none, unless it cannot be asked */
+        return c->dialect == DJS_SQLITE ||
+               (c->dialect == DJS_MYSQL && c->library.mysql.socket == NULL);
+    }
+    return poll(&look, 1, 0) <= 0;
 }
 
 /*
