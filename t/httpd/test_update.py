@@ -277,7 +277,7 @@ def test_a_stream_is_not_held_back(site):
     program = server.dir / "cgi" / "stream"
     program.write_text("#!/bin/sh\nprintf 'Content-Type: text/plain\\n"
                        "Django-Session-Set: b=2\\n\\nfirst\\n'\n"
-                       f"touch {gate.path}/arrived-1\nread line <{gate.path}/fifo\necho second\n")
+                       f"touch {gate.path}/arrived-1\nflock -s {gate.path}/lock true\necho second\n")
     program.chmod(0o755)
     import socket
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as s:
