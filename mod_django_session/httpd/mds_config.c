@@ -11,6 +11,8 @@
 #include <apr_file_io.h>
 #include <apr_lib.h>
 
+#include <stdio.h>
+
 /* ---- directives ---- */
 
 static const char *refuse_htaccess(cmd_parms *cmd)
@@ -220,6 +222,7 @@ typedef struct walk_t {
     apr_pool_t *pool;
     mds_server_t *server;
     int failures;
+    apr_array_header_t *checked; /* stores that were looked into, of const djs_engine_t * */
 } walk_t;
 
 static void visit(walk_t *walk, mds_dir_t *dir)
@@ -334,6 +337,75 @@ static void collect_header_names(mds_server_t *server, const djs_settings_t *set
     }
 }
 
+/* ---- httpd -t -D DJANGO_CHECK ---- */
+
+static void say(void *failed, int ok, const char *what)
+{
+    if (!ok) {
+        (*(int *)failed)++;
+    }
+    printf("%s: %s\n", ok ? "ok" : "FAIL", what);
+}
+
+/* A site of its own: mod_dbd lends connections only to children. */
+static apr_status_t open_directly(djs_ctx_t *ctx, const mds_view_t *view, djs_site_t **site)
+{
+    const mds_server_t *server = view->server;
+    djs_dbd_source_t source;
+    djs_database_t *database;
+    apr_status_t rv
+        = djs_dbd_direct_source(ctx, ctx->pool, server->driver, server->params, &source);
+
+    if (rv == APR_SUCCESS) {
+        rv = djs_database_open(ctx, ctx->pool, &source, server->driver, &database);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = djs_stores_open(ctx, ctx->pool, view->settings, database, site);
+    }
+    return rv;
+}
+
+static apr_status_t look_into(djs_ctx_t *ctx, const mds_view_t *view, int *failed)
+{
+    djs_site_t *site;
+    apr_status_t rv = open_directly(ctx, view, &site);
+
+    ctx->patience = view->settings->store_timeout;
+    if (rv == APR_SUCCESS && site->engine->ops->check) {
+        rv = site->engine->ops->check(site->engine, ctx, say, failed);
+    }
+    if (rv == APR_SUCCESS && *failed == 0 && site->users) {
+        rv = site->users->ops->check(site->users, ctx, say, failed);
+    }
+    return rv;
+}
+
+static int check_store(walk_t *walk, mds_server_t *server, const mds_dir_t *dir,
+                       const mds_view_t *view)
+{
+    djs_ctx_t ctx = { .now = apr_time_now() };
+    int failed = 0;
+    int i;
+
+    for (i = 0; i < walk->checked->nelts; i++) {
+        if (APR_ARRAY_IDX(walk->checked, i, const djs_engine_t *) == view->site->engine) {
+            return 1;
+        }
+    }
+    APR_ARRAY_PUSH(walk->checked, const djs_engine_t *) = view->site->engine;
+    printf("# %s\n", place(walk->pool, server, dir));
+    /* Connections end now, before apr_dbd unloads its drivers. */
+    apr_pool_create(&ctx.pool, walk->pool);
+    if (look_into(&ctx, view, &failed) != APR_SUCCESS && failed == 0) {
+        say(&failed, 0, ctx.problem);
+    }
+    apr_pool_destroy(ctx.pool);
+    fflush(stdout);
+    return failed == 0;
+}
+
+/* ---- the check of every start ---- */
+
 static int judge(walk_t *walk, mds_server_t *server, mds_dir_t *dir)
 {
     mds_view_t *view = mds_view_of(dir, server, walk->pool);
@@ -345,7 +417,7 @@ static int judge(walk_t *walk, mds_server_t *server, mds_dir_t *dir)
     }
     if ((must_wait(view->settings) ? mds_view_check(&ctx, view) : mds_view_open(&ctx, view))
         == APR_SUCCESS) {
-        return 1;
+        return walk->checked ? check_store(walk, server, dir, view) : 1;
     }
     ap_log_error(APLOG_MARK, APLOG_ERR | APLOG_STARTUP, 0, server->server,
                  DJSNO(0101) "in the configuration of %s: %s",
@@ -359,6 +431,10 @@ int mds_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, ser
 
     (void)plog;
     (void)ptemp;
+    if (ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST
+        && ap_exists_config_define("DJANGO_CHECK")) {
+        walk.checked = apr_array_make(pconf, 4, sizeof(const djs_engine_t *));
+    }
     return walk_all(&walk, server) == 0 ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }
 

@@ -282,3 +282,28 @@ def test_a_directive_inside_limit_is_refused(site):
     status, output = site.httpd('<Location "/x">\n<Limit GET>\nDjangoSession On\n</Limit>\n'
                                 "</Location>", start=False).configtest()
     assert status == 1 and "Limit" in output
+
+
+# ---- httpd -t -D DJANGO_CHECK -------------------------------------------------------------------
+
+def test_django_check_looks_into_each_store_once(each_site):
+    server = each_site.httpd('DjangoSession On\n<Location "/x">\nDjangoSessionCookieName x\n'
+                             "</Location>\n", start=False)
+    status, output = server.configtest("DJANGO_CHECK")
+    assert status == 0 and "FAIL" not in output, output
+    assert output.count("# the main server") == 1 and output.count("section /x") == 0
+    assert "ok: " in output and each_site.secret_key not in output
+
+
+def test_django_check_finds_a_table_that_is_not_there(each_site):
+    server = each_site.httpd("DjangoSession On\nDjangoSessionTable other_table", start=False)
+    assert server.configtest() == (0, "Syntax OK\n")
+    status, output = server.configtest("DJANGO_CHECK")
+    assert status == 1 and "FAIL: " in output and "other_table" in output
+
+
+def test_django_check_finds_a_database_that_is_down(site):
+    server = site.httpd('DBDriver pgsql\nDBDParams "host=127.0.0.1 port=1 dbname=x"\n'
+                        "DjangoSession On\nDjangoSecretKey x", base=False, start=False)
+    status, output = server.configtest("DJANGO_CHECK")
+    assert status == 1 and "FAIL: " in output

@@ -336,3 +336,13 @@ def test_caches_keep_answers_apart(site):
         assert "one" in server.get("/app/", cookie=f"sessionid={one}").text
         assert "two" in server.get("/app/", cookie=f"sessionid={two}").text
         assert "o" not in server.get("/app/").text.replace("no", "")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_secure_auto_is_secure_when_the_request_is(site, scheme):
+    """ServerName tells the scheme, as behind something that ends TLS."""
+    key = site.create_session({"a": 1})
+    server = site.httpd(f"ServerName {scheme}://test.example:443\n" + ON
+                        + "DjangoSessionCookieSecure Auto\n")
+    line = server.get(reply(update(set={"b": 2})), cookie=f"sessionid={key}").get("Set-Cookie")
+    assert line.endswith("; Secure") == (scheme == "https")
