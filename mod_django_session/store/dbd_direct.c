@@ -7,9 +7,12 @@
 
 #include <string.h>
 
+#include <apr_file_info.h>
+
 typedef struct direct_t {
     const apr_dbd_driver_t *driver;
     const char *params;
+    const char *file; /* NULL, or a file that has to be there: SQLite would make an empty one */
 } direct_t;
 
 typedef struct closing_t {
@@ -29,9 +32,17 @@ static apr_status_t open_direct(void *data, apr_pool_t *pool, djs_dbd_lent_t *le
 {
     direct_t direct = *(const direct_t *)data; /* which may be gone when we are through */
     closing_t *closing;
+    apr_finfo_t found;
     apr_pool_t *own;
     apr_status_t rv;
 
+    if (direct.file != NULL) {
+        rv = apr_stat(&found, direct.file, APR_FINFO_TYPE, pool);
+        if (rv != APR_SUCCESS) {
+            *why = apr_psprintf(pool, "file %s is not there, or out of reach", direct.file);
+            return rv;
+        }
+    }
     rv = apr_pool_create(&own, NULL);
     if (rv != APR_SUCCESS) {
         return rv;
@@ -71,6 +82,7 @@ apr_status_t djs_dbd_direct_source(djs_ctx_t *ctx, apr_pool_t *pool, const char 
                         "apr-util's database driver \"%s\" is not installed", driver);
     }
     direct->params = apr_pstrdup(pool, params);
+    direct->file = strcmp(driver, "sqlite3") == 0 ? direct->params : NULL;
     memset(source, 0, sizeof(*source));
     source->data = direct;
     source->open = open_direct;

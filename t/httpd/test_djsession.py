@@ -555,6 +555,14 @@ def test_a_store_that_fails_is_exit_3(tool, folder):
         assert output == "" and message
 
 
+def test_a_database_file_that_is_not_there_is_not_made(tool, folder):
+    """SQLite would; a mistyped path leaves an empty file then, of root perhaps."""
+    os.chmod(folder, 0o777)
+    tool.options[1] = f"sqlite3:{folder}/mistyped"
+    assert f"{folder}/mistyped" in tool("list", expected=STORE_FAILED)[1]
+    assert not (folder / "mistyped").exists()
+
+
 def test_a_server_that_is_down_is_exit_3(make_site, folder):
     tool = Tool(make_site("postgresql"), folder)
     tool.options[1] = f"pgsql:host=127.0.0.1 port={harness.servers.free_port()} dbname=x user=x"
