@@ -8,6 +8,8 @@
  */
 #include "mds.h"
 
+#include <unistd.h>
+
 #include <apr_optional.h>
 #include <apr_thread_mutex.h>
 #include <http_main.h>
@@ -60,6 +62,25 @@ void mds_process_unlock(void)
     }
 }
 
+/*
+ * A thread that waits inside mod_dbd for a database that says nothing holds the lock which mod_dbd's
+ * clean-up wants: the child would never end, and after a graceful restart stay for ever.
+ */
+static apr_status_t leave_if_stuck(void *data)
+{
+    server_rec *s;
+
+    for (s = data; s; s = s->next) {
+        if (mds_server_of(s)->database && djs_database_is_stuck(mds_server_of(s)->database)) {
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                         DJSNO(0103) "the child ends without clean-up: its database still does "
+                         "not say whether it can be connected to");
+            _exit(0);
+        }
+    }
+    return APR_SUCCESS;
+}
+
 void mds_child_init(apr_pool_t *pchild, server_rec *server)
 {
     server_rec *s;
@@ -72,6 +93,7 @@ void mds_child_init(apr_pool_t *pchild, server_rec *server)
         ap_log_error(APLOG_MARK, APLOG_CRIT, rv, server,
                      DJSNO(0102) "no mutex could be made for this child");
     }
+    apr_pool_pre_cleanup_register(pchild, server, leave_if_stuck); /* runs after the following */
     /* Connections go back to mod_dbd before its pools, which are the child's, are destroyed. */
     for (s = server; s; s = s->next) {
         if (mds_server_of(s)->database) {

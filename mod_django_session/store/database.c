@@ -76,6 +76,7 @@ typedef struct hub_t {
     int threads;   /* how many run */
     int stopping;
     int abandoned; /* the source may be gone: touch nothing of it */
+    int stuck;     /* and not all threads had left it */
     int watching;  /* the watchman will look by himself */
     int sweeping;  /* so will the returner */
 
@@ -508,6 +509,7 @@ static apr_status_t stop_hub(void *data)
     if (hub->threads == 0 && !hub->abandoned) {
         close_all(hub);
     }
+    hub->stuck = hub->stuck || (hub->threads > 0 && !hub->abandoned);
     hub->abandoned = 1;
     pthread_cond_broadcast(&hub->return_wanted);
     pthread_cond_broadcast(&hub->watch_wanted);
@@ -896,6 +898,11 @@ apr_status_t djs_database_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_dbd_s
 void djs_database_stop_with(djs_database_t *database, apr_pool_t *pool)
 {
     apr_pool_pre_cleanup_register(pool, database->hub, stop_hub);
+}
+
+int djs_database_is_stuck(const djs_database_t *database)
+{
+    return database->hub->stuck;
 }
 
 djs_dialect_t djs_database_dialect(const djs_database_t *database)

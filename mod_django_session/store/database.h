@@ -90,6 +90,12 @@ apr_status_t djs_database_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_dbd_s
  */
 void djs_database_stop_with(djs_database_t *database, apr_pool_t *pool);
 
+/**
+ * It was stopped, but a thread is inside the source still and cannot be ended. What the source lives
+ * in is not to be destroyed then: the thread will go on there, or holds a lock that is wanted for it.
+ */
+int djs_database_is_stuck(const djs_database_t *database);
+
 djs_dialect_t djs_database_dialect(const djs_database_t *database);
 
 /**

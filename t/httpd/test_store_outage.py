@@ -169,6 +169,31 @@ MIGRATION = ["CREATE TABLE migrated (id integer)",
              "DROP TABLE migrated"]
 
 
+@pytest.mark.parametrize("mpm", ["prefork", "event"])
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_server_that_says_nothing_does_not_keep_children_from_ending(make_site, kind, mpm):
+    site = make_site(kind)
+    silence = Silence()
+    driver, params = site.database.dbd
+    site.database.dbd = (driver, params.replace(str(site.database.server.port), str(silence.port)))
+    try:
+        server = site.httpd(ON + "DjangoSessionStoreTimeout 300ms\n", mpm=mpm,
+                            dbd="DBDMin 0\nDBDKeep 0\n")
+        server.expect(103, 111, "AH00629", "AH02655", "AH00639", "AH00633", "AH00632", "AH00636")
+        assert get(server, "abcdefghijklmnopqrstuvwxyz012345").status == 503
+        before = children(server)
+        server.graceful()
+        wait_until(lambda: not before & children(server), "the children's end")
+        assert server.get("/page.txt").status == 200
+    finally:
+        silence.close()
+
+
+def children(server):
+    with open(f"/proc/{server.process.pid}/task/{server.process.pid}/children") as pids:
+        return set(pids.read().split())
+
+
 @pytest.mark.parametrize("kind", ["sqlite"] + SERVERS)
 def test_a_migration_while_we_run_costs_no_request(make_site, kind):
     site = make_site(kind)
