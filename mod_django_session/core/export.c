@@ -289,8 +289,7 @@ static void tell_env_end(teller_t *teller)
 
     if (djs_session_status(session) == DJS_SESSION_ACTIVE &&
         djs_session_expiry(&quiet, session, &expiry) == APR_SUCCESS) {
-        expires = apr_psprintf(teller->ctx->pool, "%" APR_TIME_T_FMT,
-                               apr_time_sec(djs_session_ends(session)));
+        expires = apr_off_t_toa(teller->ctx->pool, apr_time_sec(djs_session_ends(session)));
         browser_close = flag(expiry.browser_close);
     }
     tell(teller, "DJANGO_SESSION_EXPIRES", expires);

@@ -153,16 +153,43 @@ static const char *offset_text(apr_pool_t *pool, apr_interval_time_t offset)
     return at.usec != 0 ? apr_psprintf(pool, "%s.%06d", text, at.usec) : text;
 }
 
+/* @a count digits of a number that is not negative; gives where the text goes on. */
+static char *put_digits(char *out, int number, int count)
+{
+    int i;
+
+    for (i = count - 1; i >= 0; i--, number /= 10) {
+        out[i] = (char)('0' + number % 10);
+    }
+    return out + count;
+}
+
+static char *put_part(char *out, char before, int number, int count)
+{
+    *out = before;
+    return put_digits(out + 1, number, count);
+}
+
+/* By hand: each look into a database needs one of these. */
 const char *djs_moment_isoformat(apr_pool_t *pool, djs_moment_t moment, char separator)
 {
     apr_int64_t days = floor_div(moment.local, USEC_PER_DAY);
     date_t date = date_of(days);
     clock_parts_t at = clock_of(moment.local - days * USEC_PER_DAY);
-    const char *fraction = at.usec != 0 ? apr_psprintf(pool, ".%06d", at.usec) : "";
-    const char *offset = moment.aware ? offset_text(pool, moment.offset) : "";
+    char text[sizeof("YYYY-MM-DDTHH:MM:SS.ffffff")];
+    char *out = put_digits(text, date.year, 4);
 
-    return apr_psprintf(pool, "%04d-%02d-%02d%c%02d:%02d:%02d%s%s", date.year, date.month, date.day,
-                        separator, at.hour, at.minute, at.second, fraction, offset);
+    out = put_part(out, '-', date.month, 2);
+    out = put_part(out, '-', date.day, 2);
+    out = put_part(out, separator, at.hour, 2);
+    out = put_part(out, ':', at.minute, 2);
+    out = put_part(out, ':', at.second, 2);
+    if (at.usec != 0) {
+        out = put_part(out, '.', at.usec, 6);
+    }
+    *out = '\0';
+    return moment.aware ? apr_pstrcat(pool, text, offset_text(pool, moment.offset), NULL)
+                        : apr_pstrmemdup(pool, text, (apr_size_t)(out - text));
 }
 
 const char *djs_moment_http(apr_pool_t *pool, apr_time_t instant)

@@ -20,6 +20,37 @@ static void put(void *table, const char *name, const char *value)
     }
 }
 
+/* DJANGO_SESSION… or Django-User… and so on, which no administrator can have named. */
+static int is_of_family(const char *name)
+{
+    return (*name == 'D' || *name == 'd') && djs_export_is_ours(name, NULL);
+}
+
+/* put() for a table without any of the family: then there is nothing to look for. */
+static void put_into_cleared(void *table, const char *name, const char *value)
+{
+    if (!is_of_family(name)) {
+        put(table, name, value);
+    }
+    else if (value) {
+        apr_table_addn(table, name, value);
+    }
+}
+
+/* Whatever an outer request, mod_env or a client put there. */
+static void clear_family(apr_table_t *table)
+{
+    const apr_table_entry_t *entries = (const apr_table_entry_t *)apr_table_elts(table)->elts;
+    int i;
+
+    for (i = apr_table_elts(table)->nelts - 1; i >= 0; i--) {
+        if (entries[i].key && is_of_family(entries[i].key)) {
+            apr_table_unset(table, entries[i].key);
+            i = apr_table_elts(table)->nelts; /* it may have had doubles: begin anew */
+        }
+    }
+}
+
 /* The session may have begun in another section; what is told is this one's say. */
 static djs_export_facts_t facts_of(const mds_view_t *view, const mds_session_t *session)
 {
@@ -114,13 +145,15 @@ static apr_status_t tell(request_rec *r, mds_request_t *request, const mds_view_
     apr_status_t rv = APR_SUCCESS;
 
     if (settings->env->on) {
-        rv = djs_export_env(&request->ctx, &facts, put, r->subprocess_env, &overflow);
+        clear_family(r->subprocess_env);
+        rv = djs_export_env(&request->ctx, &facts, put_into_cleared, r->subprocess_env, &overflow);
         warn_of_size(r, session, "a variable", overflow);
     }
     if (rv == APR_SUCCESS && settings->header->on) {
         overflow = 0;
         strip_named(r, settings->header);
-        rv = djs_export_headers(&request->ctx, &facts, put, r->headers_in, &overflow);
+        clear_family(r->headers_in);
+        rv = djs_export_headers(&request->ctx, &facts, put_into_cleared, r->headers_in, &overflow);
         request->told_headers = 1;
         warn_of_size(r, session, "a header", overflow);
     }
