@@ -162,17 +162,7 @@ static const char *header_text(djs_ctx_t *ctx, const char *text)
 /* Everything but the keys that begin with "_", which are Django's own. */
 static const char *whole_session(djs_ctx_t *ctx, const djs_value_t *data)
 {
-    djs_value_t *shown = djs_value_make_dict(ctx->pool);
-    djs_value_t *value;
-    djs_bytes_t key;
-    apr_size_t i;
-
-    for (i = 0; djs_value_member(data, i, &key, &value); i++) {
-        if (key.len == 0 || key.data[0] != '_') {
-            djs_value_put(shown, key, value);
-        }
-    }
-    return djs_json_dumps(ctx, DJS_JSON_COMPACT, shown).data;
+    return djs_json_dumps_without(ctx, data, '_').data;
 }
 
 /* ---- Telling --------------------------------------------------------------------------------- */

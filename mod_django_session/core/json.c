@@ -1033,17 +1033,22 @@ static void write_list(writer_t *to, const djs_value_t *list)
     write_text(to, "]");
 }
 
-static void write_dict(writer_t *to, const djs_value_t *dict)
+/* @a hidden: members whose names begin with it are left out; '\0': none. */
+static void write_members(writer_t *to, const djs_value_t *dict, char hidden)
 {
     const char *comma = to->spacing == DJS_JSON_SPACED ? ", " : ",";
     const char *colon = to->spacing == DJS_JSON_SPACED ? ": " : ":";
     djs_bytes_t key;
     djs_value_t *value;
+    int written = 0;
     apr_size_t i;
 
     write_text(to, "{");
     for (i = 0; djs_value_member(dict, i, &key, &value); i++) {
-        if (i > 0) {
+        if (hidden != '\0' && key.len > 0 && key.data[0] == hidden) {
+            continue;
+        }
+        if (written++ > 0) {
             write_text(to, comma);
         }
         write_string(to, key);
@@ -1051,6 +1056,11 @@ static void write_dict(writer_t *to, const djs_value_t *dict)
         write_value(to, value);
     }
     write_text(to, "}");
+}
+
+static void write_dict(writer_t *to, const djs_value_t *dict)
+{
+    write_members(to, dict, '\0');
 }
 
 /* 1 and its text when nobody has looked into it and Python would write just that. */
@@ -1107,6 +1117,15 @@ djs_bytes_t djs_json_dumps(djs_ctx_t *ctx, djs_json_spacing_t spacing, const djs
     writer_t to = { ctx->pool, apr_palloc(ctx->pool, 1024), 0, 1024, spacing };
 
     write_value(&to, value);
+    *room(&to, 1) = '\0';
+    return djs_bytes_of(to.data, to.len);
+}
+
+djs_bytes_t djs_json_dumps_without(djs_ctx_t *ctx, const djs_value_t *dict, char hidden)
+{
+    writer_t to = { ctx->pool, apr_palloc(ctx->pool, 1024), 0, 1024, DJS_JSON_COMPACT };
+
+    write_members(&to, dict, hidden);
     *room(&to, 1) = '\0';
     return djs_bytes_of(to.data, to.len);
 }

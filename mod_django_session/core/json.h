@@ -53,6 +53,9 @@ typedef enum djs_json_spacing_t {
  */
 djs_bytes_t djs_json_dumps(djs_ctx_t *ctx, djs_json_spacing_t spacing, const djs_value_t *value);
 
+/** The same for a dict, compact, without the members whose names begin with @a hidden. */
+djs_bytes_t djs_json_dumps_without(djs_ctx_t *ctx, const djs_value_t *dict, char hidden);
+
 /** Room for djs_json_float_repr(). */
 #define DJS_JSON_FLOAT_SIZE 32
 
