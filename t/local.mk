@@ -21,6 +21,7 @@ UNIT_TESTS = \
 	t/unit/test_session \
 	t/unit/test_settings \
 	t/unit/test_signing \
+	t/unit/test_stores \
 	t/unit/test_support \
 	t/unit/test_update \
 	t/unit/test_url \
