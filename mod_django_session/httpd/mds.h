@@ -171,6 +171,8 @@ typedef struct mds_request_t {
     int json_body;             /* the body of the error answer is JSON */
 } mds_request_t;
 
+void mds_request_register(void);
+
 /** At the start of a client's request: what looks like ours is taken out of its headers. */
 int mds_post_read_request(request_rec *r);
 
@@ -197,6 +199,9 @@ const char *mds_session_digest(request_rec *r, const mds_session_t *session);
 
 /** Take every header that could pass for one of ours out of r->headers_in. */
 void mds_strip_headers(request_rec *r, const apr_array_header_t *custom);
+
+/** The header names that the settings give, of const char *. */
+const apr_array_header_t *mds_header_names(apr_pool_t *pool, const djs_settings_t *settings);
 
 /** Log that the store did not answer, and forget it: the caller decides what that means. */
 void mds_store_failed(request_rec *r, mds_session_t *session);

@@ -221,6 +221,7 @@ typedef struct walk_t {
     int (*each)(struct walk_t *walk, mds_server_t *server, mds_dir_t *dir);
     apr_pool_t *pool;
     mds_server_t *server;
+    server_rec *anywhere; /* not NULL: the section may be of any of these servers */
     int failures;
     apr_array_header_t *checked; /* stores that were looked into, of const djs_engine_t * */
 } walk_t;
@@ -273,6 +274,7 @@ static int walk_all(walk_t *walk, server_rec *main_server)
     }
     /* What httpd's core does not list, <Proxy> for one; the servers' own are no sections. */
     walk->server = mds_server_of(main_server);
+    walk->anywhere = main_server;
     for (section = mds_process.sections; section; section = section->next_section) {
         if (!section->seen && section->where) {
             visit(walk, mds_dir_merge(walk->pool,
@@ -322,18 +324,21 @@ static int must_wait(const djs_settings_t *settings)
     return 0;
 }
 
-static void collect_header_names(mds_server_t *server, const djs_settings_t *settings,
+static void collect_header_names(mds_server_t *server, const apr_array_header_t *names,
                                  apr_pool_t *pool)
 {
-    int i;
+    if (!server->header_names) {
+        server->header_names = apr_array_make(pool, 4, sizeof(const char *));
+    }
+    apr_array_cat(server->header_names, names);
+}
 
-    for (i = 0; i < settings->header->rules->nelts; i++) {
-        const char *name = APR_ARRAY_IDX(settings->header->rules, i, djs_export_rule_t).name;
-
-        if (!server->header_names) {
-            server->header_names = apr_array_make(pool, 4, sizeof(const char *));
-        }
-        APR_ARRAY_PUSH(server->header_names, const char *) = name;
+/* A <Proxy> section may be of any virtual host. */
+static void collect_everywhere(server_rec *server, const apr_array_header_t *names,
+                               apr_pool_t *pool)
+{
+    for (; server; server = server->next) {
+        collect_header_names(mds_server_of(server), names, pool);
     }
 }
 
@@ -410,8 +415,14 @@ static int judge(walk_t *walk, mds_server_t *server, mds_dir_t *dir)
 {
     mds_view_t *view = mds_view_of(dir, server, walk->pool);
     djs_ctx_t ctx = { .pool = walk->pool, .now = apr_time_now() };
+    const apr_array_header_t *names = mds_header_names(walk->pool, view->settings);
 
-    collect_header_names(server, view->settings, walk->pool);
+    if (walk->anywhere) {
+        collect_everywhere(walk->anywhere, names, walk->pool);
+    }
+    else {
+        collect_header_names(server, names, walk->pool);
+    }
     if (!view->on) {
         return 1;
     }

@@ -110,19 +110,6 @@ static void hide_cookies(request_rec *r, mds_request_t *request, const djs_setti
     }
 }
 
-/* Headers that an .htaccess file names are not among the server's. */
-static void strip_named(request_rec *r, const djs_export_conf_t *conf)
-{
-    apr_array_header_t *names = apr_array_make(r->pool, conf->rules->nelts, sizeof(const char *));
-    int i;
-
-    for (i = 0; i < conf->rules->nelts; i++) {
-        APR_ARRAY_PUSH(names, const char *)
-            = APR_ARRAY_IDX(conf->rules, i, djs_export_rule_t).name;
-    }
-    mds_strip_headers(r, names);
-}
-
 /* ---- the hook ---- */
 
 static void warn_of_size(request_rec *r, const mds_session_t *session, const char *what,
@@ -151,7 +138,8 @@ static apr_status_t tell(request_rec *r, mds_request_t *request, const mds_view_
     }
     if (rv == APR_SUCCESS && settings->header->on) {
         overflow = 0;
-        strip_named(r, settings->header);
+        /* Headers that an .htaccess file names are not among the server's. */
+        mds_strip_headers(r, mds_header_names(r->pool, settings));
         clear_family(r->headers_in);
         rv = djs_export_headers(&request->ctx, &facts, put_into_cleared, r->headers_in, &overflow);
         request->told_headers = 1;

@@ -5,6 +5,7 @@
 #include "mds.h"
 
 #include <apr_atomic.h>
+#include <util_filter.h>
 
 /* ---- a limit for messages ---- */
 
@@ -64,24 +65,79 @@ static const char *without_ours(apr_pool_t *pool, const char *connection,
     return dropped ? (kept ? kept : "") : NULL;
 }
 
-void mds_strip_headers(request_rec *r, const apr_array_header_t *custom)
+static void strip(apr_pool_t *pool, apr_table_t *headers, const apr_array_header_t *custom)
 {
-    strip_t strip = { .pool = r->pool, .custom = custom };
+    strip_t strip = { .pool = pool, .custom = custom };
     const char *connection;
     int i;
 
-    apr_table_do(note_ours, &strip, r->headers_in, NULL);
+    apr_table_do(note_ours, &strip, headers, NULL);
     for (i = 0; strip.found && i < strip.found->nelts; i++) {
-        apr_table_unset(r->headers_in, APR_ARRAY_IDX(strip.found, i, const char *));
+        apr_table_unset(headers, APR_ARRAY_IDX(strip.found, i, const char *));
     }
-    connection = apr_table_get(r->headers_in, "Connection");
-    connection = connection ? without_ours(r->pool, connection, custom) : NULL;
+    connection = apr_table_get(headers, "Connection");
+    connection = connection ? without_ours(pool, connection, custom) : NULL;
     if (connection && *connection) {
-        apr_table_setn(r->headers_in, "Connection", connection);
+        apr_table_setn(headers, "Connection", connection);
     }
     else if (connection) {
-        apr_table_unset(r->headers_in, "Connection");
+        apr_table_unset(headers, "Connection");
     }
+}
+
+void mds_strip_headers(request_rec *r, const apr_array_header_t *custom)
+{
+    strip(r->pool, r->headers_in, custom);
+}
+
+const apr_array_header_t *mds_header_names(apr_pool_t *pool, const djs_settings_t *settings)
+{
+    const apr_array_header_t *rules = settings->header->rules;
+    apr_array_header_t *names = apr_array_make(pool, rules->nelts, sizeof(const char *));
+    int i;
+
+    for (i = 0; i < rules->nelts; i++) {
+        APR_ARRAY_PUSH(names, const char *) = APR_ARRAY_IDX(rules, i, djs_export_rule_t).name;
+    }
+    return names;
+}
+
+/* ---- client trailers ---- */
+
+static ap_filter_rec_t *trailer_filter;
+
+/*
+ * Under MergeTrailers On what the client sends behind the body comes among the headers when the
+ * body has been read: after ours were put there, before FastCGI programs are told of them.
+ */
+static apr_status_t strip_trailers(ap_filter_t *f, apr_bucket_brigade *brigade,
+                                   ap_input_mode_t mode, apr_read_type_e block, apr_off_t bytes)
+{
+    request_rec *r = f->r;
+    apr_table_t *before = r->headers_in;
+    apr_table_t *trailers;
+    apr_status_t rv = ap_get_brigade(f->next, brigade, mode, block, bytes);
+
+    if (r->headers_in != before) {
+        trailers = apr_table_copy(r->pool, r->trailers_in);
+        strip(r->pool, trailers, mds_server_of(r->server)->header_names);
+        strip(r->pool, trailers, mds_header_names(r->pool, mds_view(r)->settings));
+        r->headers_in = apr_table_overlay(r->pool, before, trailers);
+    }
+    return rv;
+}
+
+static int merges_trailers(const server_rec *server)
+{
+    const core_server_config *core = ap_get_core_module_config(server->module_config);
+
+    return core->merge_trailers == AP_MERGE_TRAILERS_ENABLE;
+}
+
+void mds_request_register(void)
+{
+    trailer_filter = ap_register_input_filter("DJANGO_SESSION_TRAILERS", strip_trailers, NULL,
+                                              AP_FTYPE_CONTENT_SET);
 }
 
 /* ---- the context ---- */
@@ -127,6 +183,9 @@ int mds_post_read_request(request_rec *r)
     if (!r->prev && !r->main) {
         mds_strip_headers(r, mds_server_of(r->server)->header_names);
         (void)mds_request(r);
+        if (merges_trailers(r->server)) {
+            ap_add_input_filter_handle(trailer_filter, NULL, r, r->connection);
+        }
     }
     return DECLINED;
 }
