@@ -20,10 +20,11 @@ static void put(void *table, const char *name, const char *value)
     }
 }
 
-/* DJANGO_SESSION… or Django-User… and so on, which no administrator can have named. */
+/* As the core spells them; no administrator can have named one. */
 static int is_of_family(const char *name)
 {
-    return (*name == 'D' || *name == 'd') && djs_export_is_ours(name, NULL);
+    return strncmp(name, "DJANGO_SESSION", 14) == 0 || strncmp(name, "DJANGO_USER", 11) == 0
+           || strncmp(name, "Django-Session", 14) == 0 || strncmp(name, "Django-User", 11) == 0;
 }
 
 /* put() for a table without any of the family: then there is nothing to look for. */
@@ -44,7 +45,7 @@ static void clear_family(apr_table_t *table)
     int i;
 
     for (i = apr_table_elts(table)->nelts - 1; i >= 0; i--) {
-        if (entries[i].key && is_of_family(entries[i].key)) {
+        if (entries[i].key && djs_export_is_ours(entries[i].key, NULL)) {
             apr_table_unset(table, entries[i].key);
             i = apr_table_elts(table)->nelts; /* it may have had doubles: begin anew */
         }

@@ -546,8 +546,8 @@ static void a_table_that_changes_under_us_is_no_failure(void **state)
         "ALTER TABLE changing ADD COLUMN more varchar(20)",
         "CREATE INDEX changing_index ON changing (more)",
         "ALTER TABLE changing ALTER COLUMN data TYPE text",
-        "DROP TABLE changing; CREATE TABLE changing (data varchar(20), id varchar(20) PRIMARY KEY);"
-        "INSERT INTO changing VALUES ('kept', '1')",
+        ("DROP TABLE changing; CREATE TABLE changing (data varchar(20), id varchar(20) PRIMARY KEY);"
+         "INSERT INTO changing VALUES ('kept', '1')"),
     };
     db_state_t *s = *state;
     const char *text;

@@ -82,8 +82,8 @@ static void names_that_lead_elsewhere_are_refused(void **state)
     static const char *const bad[] = {
         "", "/etc/passwd", "../../../etc/passwd", "Europe/../../../../etc/passwd", "Europe",
         "Europe/Atlantis", "Europe/Paris\n", "Europe/Paris'; DROP", "zone.tab", "tzdata.zi",
-        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        "aaaaa",
+        ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+         "aaaaaaaaaaaaaaaaaaaaaaaaaaa"),
     };
     test_t *test = *state;
     const djs_zone_t *zone;
