@@ -150,7 +150,7 @@ struct mds_session_t {
     mds_session_t *next;
     const djs_site_t *site;
     djs_middleware_t *middleware;
-    int asked;              /* the user was looked for */
+    const djs_settings_t *asked; /* whose say the user was looked for by; NULL: not yet */
     apr_status_t outcome;   /* of that */
     djs_user_t *user;       /* NULL: nobody */
     djs_reason_t reason;    /* why nobody */
@@ -191,8 +191,9 @@ int mds_is_our_auth(request_rec *r);
  */
 mds_session_t *mds_session(request_rec *r, mds_view_t *view);
 
-/** Who is logged in; asked once. As djs_auth_user(). */
-apr_status_t mds_session_user(request_rec *r, mds_session_t *session) DJS_MUST_CHECK;
+/** Who is logged in, by a section's say; asked once where they agree. As djs_auth_user(). */
+apr_status_t mds_session_user(request_rec *r, const mds_view_t *view,
+                              mds_session_t *session) DJS_MUST_CHECK;
 
 /** What stands for the session in the log. */
 const char *mds_session_digest(request_rec *r, const mds_session_t *session);

@@ -26,9 +26,9 @@ static const char *asked_for(request_rec *r)
         uri = scheme + 3 + strcspn(scheme + 3, "/?");
         uri = *uri == '/' ? uri : apr_pstrcat(r->pool, "/", uri, NULL);
     }
-    /* Two slashes in front would be a host. */
-    if (uri[0] == '/' && uri[1] == '/') {
-        uri = apr_pstrcat(r->pool, "/%2F", uri + 2, NULL);
+    /* Two slashes in front would be a host; browsers take a backslash for one. */
+    if (uri[0] == '/' && (uri[1] == '/' || uri[1] == '\\')) {
+        uri = apr_pstrcat(r->pool, uri[1] == '/' ? "/%2F" : "/%5C", uri + 2, NULL);
     }
     return *uri == '/' ? uri : "/";
 }
@@ -178,7 +178,7 @@ int mds_check_authn(request_rec *r)
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     /* Whatever DjangoSessionOnStoreError says: without the store nobody is let in. */
-    if (mds_session_user(r, session) != APR_SUCCESS) {
+    if (mds_session_user(r, view, session) != APR_SUCCESS) {
         return deny(r, session);
     }
     if (!session->user) {

@@ -205,6 +205,8 @@ int mds_is_our_auth(request_rec *r)
 
 /* ---- the session ---- */
 
+#define BACKENDS_ROW (&djs_setting_rows()[DJS_SETTING_AUTH_BACKENDS])
+
 /* The same store, keys and cookie: then a session of one is a session of the other. */
 static int same_site(const djs_site_t *a, const djs_site_t *b)
 {
@@ -257,13 +259,15 @@ mds_session_t *mds_session(request_rec *r, mds_view_t *view)
     return begin(request, lasting(request->ctx.pool, view));
 }
 
-apr_status_t mds_session_user(request_rec *r, mds_session_t *session)
+apr_status_t mds_session_user(request_rec *r, const mds_view_t *view, mds_session_t *session)
 {
     mds_request_t *request = mds_request(r);
 
-    if (!session->asked) {
-        session->asked = 1;
-        session->outcome = djs_auth_user(&request->ctx, session->site,
+    /* Sections of one site may differ in which logins count. */
+    if (!session->asked || !djs_settings_equal(session->asked, view->settings, BACKENDS_ROW)) {
+        session->asked = view->transient ? djs_settings_copy(request->ctx.pool, view->settings)
+                                         : view->settings;
+        session->outcome = djs_auth_user(&request->ctx, view->site,
                                          session->middleware->session, &session->user,
                                          &session->reason);
     }

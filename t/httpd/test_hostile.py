@@ -279,3 +279,274 @@ def test_ours_arrive_behind_a_directory_index(site):
     page(server, "x/env.cgi", "#!/bin/sh\necho; env\n", 0o755)
     text = server.get("/x/", [("X-Cart", "mallory")], cookie=f"sessionid={key}").text
     assert "mallory" not in text and "HTTP_X_CART=ours" in text
+
+
+# ---- AuthType Django ----------------------------------------------------------------------------
+
+CLOSED = ('<Location "/closed">\nAuthType Django\n%s\n</Location>\n'
+          'Alias /closed "@DIR@/htdocs/closed"\n')
+
+
+def protect(site, inside="Require valid-user", more="", before="", **options):
+    server = site.httpd(before + CLOSED % inside + more, **options)
+    server.expect("AH01276", "AH01630", "AH01629", "AH01631", "AH01797", "unable to include")
+    page(server, "closed/secret.txt", SECRET + "\n")
+    page(server, "closed/index.html", SECRET + "\n")
+    page(server, "closed/env.cgi", f"#!/bin/sh\necho; echo {SECRET}; env\n", 0o755)
+    return server
+
+
+INTO = {
+    "GET": "GET /closed/secret.txt HTTP/1.1",
+    "HEAD": "HEAD /closed/secret.txt HTTP/1.1",
+    "POST": "POST /closed/secret.txt HTTP/1.1",
+    "OPTIONS": "OPTIONS /closed/secret.txt HTTP/1.1",
+    "PROPFIND": "PROPFIND /closed/secret.txt HTTP/1.1",
+    "unknown method": "BREW /closed/secret.txt HTTP/1.1",
+    "HTTP/1.0": "GET /closed/secret.txt HTTP/1.0",
+    "absolute": "GET http://a/closed/secret.txt HTTP/1.1",
+    "absolute, other scheme": "GET https://a/closed/secret.txt HTTP/1.1",
+    "absolute, odd scheme": "GET foo://a/closed/secret.txt HTTP/1.1",
+    "two slashes": "GET //closed/secret.txt HTTP/1.1",
+    "slashes inside": "GET /closed//secret.txt HTTP/1.1",
+    "dot": "GET /./closed/./secret.txt HTTP/1.1",
+    "dot dot": "GET /x/../closed/secret.txt HTTP/1.1",
+    "dot dot encoded": "GET /x/%2e%2e/closed/secret.txt HTTP/1.1",
+    "letter encoded": "GET /%63losed/secret.txt HTTP/1.1",
+    "slash encoded": "GET /closed%2fsecret.txt HTTP/1.1",
+    "backslash": "GET /closed\\secret.txt HTTP/1.1",
+    "trailing": "GET /closed/secret.txt/ HTTP/1.1",
+    "path info": "GET /closed/env.cgi/x HTTP/1.1",
+    "index": "GET /closed/ HTTP/1.1",
+    "no slash": "GET /closed HTTP/1.1",
+    "query": "GET /closed/secret.txt?x HTTP/1.1",
+    "star": "OPTIONS * HTTP/1.1",
+    "connect": "CONNECT a:443 HTTP/1.1",
+    "by rewriting": "GET /rewritten HTTP/1.1",
+    "by rewriting in a folder": "GET /open/rewritten HTTP/1.1",
+    "by an error document": "GET /nothing HTTP/1.1",
+    "by a directory index": "GET /open/ HTTP/1.1",
+    "by inclusion": "GET /open/include.shtml HTTP/1.1",
+}
+
+
+@pytest.mark.parametrize("policy", ["redirect", "401"])
+def test_no_way_into_the_protected_part(site, policy):
+    server = protect(site, "Require valid-user\nOptions +ExecCGI\nAddHandler cgi-script .cgi\n"
+                           f"DjangoUnauthenticated {policy}",
+                     'Options +Includes +FollowSymLinks\nRewriteEngine On\nRewriteRule "^/rewritten$" '
+                     '"/closed/secret.txt" [PT]\nErrorDocument 404 /closed/secret.txt\n'
+                     '<Directory "@DIR@/htdocs/open">\nOptions +Includes +FollowSymLinks\n'
+                     'AddOutputFilter INCLUDES .shtml\nRewriteEngine On\n'
+                     'RewriteRule "^rewritten$" "/closed/secret.txt"\n'
+                     'DirectoryIndex /closed/index.html\n</Directory>\n')
+    server.expect("AH")
+    page(server, "open/include.shtml",
+         '<!--#include virtual="/closed/secret.txt" --><!--#include virtual="/closed/env.cgi" -->'
+         '<!--#fsize virtual="/closed/secret.txt" -->\n')
+    for cookie in ("", "Cookie: sessionid=abcdefghijklmnop\r\n"):
+        for extra in ("", "Range: bytes=0-20\r\n", "If-None-Match: *\r\n",
+                      "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\n"):
+            for case, line in INTO.items():
+                raw = server.client().raw(f"{line}\r\nHost: a\r\nAccept: text/html\r\n"
+                                          f"Connection: close\r\n{cookie}{extra}\r\n"
+                                          ).decode("latin-1")
+                assert SECRET not in raw, (case, raw)
+                status = int(raw.split()[1])
+                assert "ETag" not in raw or "closed" not in line, (case, raw)
+                assert status not in (206, 304), (case, raw)
+                if case in ("GET", "HEAD", "POST", "absolute", "path info", "index", "by rewriting",
+                            "by rewriting in a folder", "by a directory index"):
+                    assert status in (401, 302), (case, raw)
+
+
+LOOPS = {
+    "401 in another section": "ErrorDocument 401 /inner/secret.txt\n",
+    "403 in another section": "ErrorDocument 403 /inner/secret.txt\n",
+    "302 in another section": "ErrorDocument 302 /inner/secret.txt\n",
+    "all": "".join(f"ErrorDocument {n} /inner/secret.txt\n" for n in (302, 401, 403, 404, 500)),
+    "by CGI": "ErrorDocument 401 /inner/env.cgi\nErrorDocument 403 /inner/env.cgi\n",
+    "the login page itself is protected": "DjangoLoginURL /closed/login\n",
+}
+
+
+@pytest.mark.parametrize("case", LOOPS)
+def test_error_documents_in_another_protected_section_end_and_show_nothing(site, case):
+    """One of the very section that refuses is shown, as with httpd's own AuthType Basic."""
+    for name in ("ada", "bob"):
+        site.create_user(name)
+    server = protect(site, "Require user ada", LOOPS[case] + 'Alias /inner "@DIR@/htdocs/closed"\n'
+                     '<Location "/inner">\nAuthType Django\nRequire user eve\n</Location>\n')
+    bob = f"sessionid={site.login('bob')}"
+    for headers in (BROWSER, {}):
+        for cookie, status in ((None, 302 if headers else 401), (bob, 403)):
+            answer = server.get("/closed/secret.txt", headers, cookie=cookie)
+            assert answer.status == status and SECRET not in answer.text, answer
+
+
+COMBINATIONS = {
+    # inside the section -> (nobody, bob, ada); Require user ada is said in each
+    "Satisfy Any, denied": ("Require user ada\nOrder allow,deny\nSatisfy Any", (401, 403, 200)),
+    "Satisfy Any, allowed": ("Require user ada\nOrder deny,allow\nAllow from all\nSatisfy Any",
+                             (200, 200, 200)),
+    "Satisfy All, denied": ("Require user ada\nOrder allow,deny\nSatisfy All", (403, 403, 403)),
+    "Satisfy All, allowed": ("Require user ada\nAllow from all\nSatisfy All", (401, 403, 200)),
+    "RequireAny with ip": ("<RequireAny>\nRequire ip 127.0.0.1\nRequire user ada\n</RequireAny>",
+                           (200, 200, 200)),
+    "RequireAny with another ip": ("<RequireAny>\nRequire ip 192.0.2.1\nRequire user ada\n"
+                                   "</RequireAny>", (401, 403, 200)),
+    "RequireAll with RequireNone": ("<RequireAll>\nRequire valid-user\n<RequireNone>\n"
+                                    "Require user bob\n</RequireNone>\n</RequireAll>",
+                                    (401, 403, 200)),
+    "RequireAll with an ip kept out": ("<RequireAll>\nRequire valid-user\n<RequireNone>\n"
+                                       "Require ip 127.0.0.1\n</RequireNone>\n</RequireAll>",
+                                       (403, 403, 403)),
+    "nested": ("<RequireAll>\n<RequireAny>\nRequire ip 192.0.2.1\n<RequireAll>\nRequire valid-user\n"
+               "Require user ada\n</RequireAll>\n</RequireAny>\nRequire method GET\n</RequireAll>",
+               (401, 403, 200)),
+    "Limit GET": ("<Limit GET>\nRequire user ada\n</Limit>", (401, 403, 200)),
+    "LimitExcept POST": ("<LimitExcept POST>\nRequire user ada\n</LimitExcept>", (401, 403, 200)),
+    "expression": ("Require expr %{REMOTE_USER} == 'ada'", (401, 403, 200)),
+    "expression behind valid-user": ("<RequireAll>\nRequire valid-user\n"
+                                     "Require expr %{REMOTE_USER} == 'ada'\n</RequireAll>",
+                                     (401, 403, 200)),
+    "no section of authz": ("Require all granted\nAuthMerging Off\nRequire user ada",
+                            (200, 200, 200)),
+}
+
+
+@pytest.mark.parametrize("case", COMBINATIONS)
+def test_combinations_of_require_are_httpds(site, case):
+    inside, expected = COMBINATIONS[case]
+    for name in ("ada", "bob"):
+        site.create_user(name)
+    server = protect(site, inside, modules=["access_compat"])
+    got = []
+    for name in (None, "bob", "ada"):
+        cookie = f"sessionid={site.login(name)}" if name else None
+        answer = server.get("/closed/secret.txt", cookie=cookie)
+        assert (SECRET in answer.text) == (answer.status == 200)
+        got.append(answer.status)
+    assert tuple(got) == expected
+
+
+def test_a_stricter_section_judges_the_login_again(site):
+    """What a section with other DjangoAuthBackends found out is not said of the next one."""
+    site.create_user("ada")
+    cookie = f"sessionid={site.login('ada')}"
+    server = protect(site, "Require valid-user\nDjangoAuthBackends some.other.Backend",
+                     '<Location "/open">\nAuthType Django\nRequire valid-user\nRewriteEngine On\n'
+                     'RewriteRule "go$" "/closed/secret.txt"\n</Location>\n'
+                     '<Directory "@DIR@/htdocs/open">\nOptions +Includes +FollowSymLinks\n'
+                     'AddOutputFilter INCLUDES .shtml\nDirectoryIndex /closed/index.html\n'
+                     '</Directory>\n')
+    server.expect("AH10410")
+    page(server, "open/include.shtml", '[<!--#include virtual="/closed/secret.txt" -->]\n')
+    page(server, "open/plain.txt", "plain\n")
+    assert server.get("/open/plain.txt", cookie=cookie).status == 200
+    assert server.get("/closed/secret.txt", cookie=cookie).status == 401
+    for path in ("/open/include.shtml", "/open/go", "/open/"):
+        assert SECRET not in server.get(path, cookie=cookie).text, path
+
+
+def test_a_laxer_section_judges_the_login_again(site):
+    site.create_user("ada")
+    cookie = f"sessionid={site.login('ada')}"
+    server = protect(site, "Require valid-user", '<Directory "@DIR@/htdocs/open">\n'
+                     'Options +Includes\nAddOutputFilter INCLUDES .shtml\n</Directory>\n'
+                     '<Location "/open">\nDjangoSession On\nDjangoAuthBackends some.other.Backend\n'
+                     '</Location>\n')
+    page(server, "open/include.shtml", '[<!--#include virtual="/closed/secret.txt" -->]\n')
+    assert SECRET in server.get("/open/include.shtml", cookie=cookie).text
+
+
+def test_a_forged_backend_counts_where_it_is_named_only(site):
+    site.create_user("ada")
+    key = site.login("ada")
+    site.django.run(
+        "from django.contrib.sessions.backends.db import SessionStore\n"
+        f"s = SessionStore({key!r})\ns['_auth_user_backend'] = 'evil.Backend'\ns.save()\nresult = 1")
+    server = protect(site, "Require valid-user\n"
+                     "DjangoAuthBackends django.contrib.auth.backends.ModelBackend")
+    answer = server.get("/closed/secret.txt", cookie=f"sessionid={key}")
+    assert answer.status == 401 and SECRET not in answer.text
+
+
+TARGETS = {
+    "//evil.example/closed/../../closed/secret.txt": "a host",
+    "///evil.example/../closed/secret.txt": "a host, in some browsers",
+    "/\\evil.example/../closed/secret.txt": "browsers read it as //",
+    "/\\\\evil.example/../closed/secret.txt": "the same",
+    "/%5cevil.example/../closed/secret.txt": "decoded by whom?",
+    "/%2f%2fevil.example/../closed/secret.txt": "the same",
+    "/%0d%0aLocation:%20http://evil.example/../closed/secret.txt": "another header",
+    "/closed/%0d%0aSet-Cookie:%20a=b": "another header",
+    "/closed/%00": "NUL",
+    "/closed/a?next=//evil.example": "its own next",
+    "/closed/a?x&next=http://evil.example#x": "the same, with a fragment",
+    "/closed/a;b&c=d%26next=//evil.example": "joins the login's query",
+    "http://evil.example/closed/secret.txt": "absolute",
+    "http://evil.example//evil.example/../closed/secret.txt": "absolute with two slashes",
+    "http://evil.example\\@a/closed/secret.txt": "which host?",
+    "http://a@evil.example/closed/secret.txt": "user information",
+    "http:/closed/secret.txt": "one slash",
+    "http:closed/secret.txt": "none",
+    "https:///closed/secret.txt": "no host",
+    "javascript://%0aalert(1)/closed/secret.txt": "a scheme",
+    "/closed/\xe9\xff": "no UTF-8",
+    "/closed/\u2028": "beyond latin-1",
+    "/closed/<script>alert(1)</script>\"'": "for the page that shows it",
+    "/./closed/.//evil.example": "dots",
+    "/\t/evil.example/../closed/secret.txt": "browsers drop tabs",
+}
+
+
+@pytest.mark.parametrize("unsafe", ["", "HttpProtocolOptions Unsafe\n"])
+def test_no_request_makes_a_redirect_off_the_site(site, unsafe):
+    """D-20. The Location is our login page, whatever was asked for; next stays on this site."""
+    server = protect(site, more=unsafe)
+    server.expect("AH")
+    for target, why in TARGETS.items():
+        data = f"GET {target} HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\n" \
+               "Connection: close\r\n\r\n"
+        raw = server.client().raw(data.encode("utf-8")).decode("latin-1")
+        head = raw.split("\r\n\r\n")[0]
+        lines = [line for line in head.split("\r\n") if line.lower().startswith("location:")]
+        assert not re.search(r"^set-cookie", head, re.I | re.M), (why, head)
+        if not lines:
+            assert " 302 " not in head.split("\r\n")[0], (why, head)
+            continue
+        assert len(lines) == 1
+        location = lines[0][10:]
+        parts = urllib.parse.urlsplit(location)
+        if not location.startswith("http://a/closed/"):  # mod_dir's
+            assert (parts.scheme, parts.netloc, parts.path) == ("", "", "/accounts/login/"), (
+                why, head)
+            query = urllib.parse.parse_qs(parts.query, strict_parsing=True)
+            assert list(query) == ["next"] and len(query["next"]) == 1, (why, head)
+            assert re.fullmatch(r"/(?![/\\]).*", query["next"][0], re.S), (why, head)
+            assert not re.search(r"[\0-\x20\"<>\\]", location), (why, head)
+            assert site.django.run(
+                "from django.utils.http import url_has_allowed_host_and_scheme\n"
+                f"result = url_has_allowed_host_and_scheme({query['next'][0]!r}, 'a')"), (why, head)
+
+
+def test_a_login_by_an_old_key_is_renewed_and_still_djangos(make_site):
+    old, new = "old-" + "o" * 30, "new-" + "n" * 30
+    before = make_site(SECRET_KEY=old)
+    before.create_user("ada")
+    key = before.login("ada", cart=1)
+    before.secrets.add(new)
+    server = before.httpd(before.database.directives() + f"DjangoSecretKey {new}\n"
+                          f"DjangoSecretKeyFallbacks {old}\n"
+                          '<Location "/">\nAuthType Django\nRequire valid-user\n</Location>\n',
+                          base=False)
+    answer = server.get("/page.txt", cookie=f"sessionid={key}")
+    renewed = answer.cookie()
+    assert answer.status == 200 and renewed and renewed != key
+    assert before.database.row(key) is None
+    server2 = before.httpd(before.database.directives() + f"DjangoSecretKey {new}\n"
+                           '<Location "/">\nAuthType Django\nRequire valid-user\n</Location>\n',
+                           base=False)
+    assert server2.get("/page.txt", cookie=f"sessionid={renewed}").status == 200
+    assert server2.get("/page.txt", cookie=f"sessionid={key}").status == 401
