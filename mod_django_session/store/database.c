@@ -33,6 +33,9 @@
 #define STOP_MAX (1000 * 1000)
 /* How often a statement is begun in all, with dead connections and lost statements. */
 #define ATTEMPTS_MAX 3
+/* A connection that has answered so lately is not asked again whether it is alive: that is a system
+ * call for each statement, and who loses it within this time is served by the next attempt. */
+#define ALIVE_FOR 1000
 
 /* Seconds, for connecting. */
 #define PGCONNECT_TIMEOUT "2"
@@ -55,7 +58,8 @@ struct member_t {
     apr_time_t idle_since;
     apr_time_t started;
     apr_time_t deadline;
-    int cut; /* by the watchman */
+    apr_time_t answered; /* when the database last said something on it */
+    int cut;             /* by the watchman */
 };
 
 typedef struct waiter_t waiter_t;
@@ -669,7 +673,7 @@ static void give_back(hub_t *hub, member_t *member, loan_t *loan)
         hub->probing = 0;
     }
     if (loan->answered) {
-        hub->last_answer = now;
+        hub->last_answer = member->answered = now;
         hub->down = 0;
     }
     else if (loan->cut && hub->last_answer < member->started) {
@@ -758,7 +762,7 @@ static int attempt(djs_ctx_t *ctx, hub_t *hub, djs_run_t *run, apr_time_t deadli
     }
     now = ticks();
     run->patience = deadline > now ? deadline - now : 0;
-    if (djs_connection_alive(member->connection)) {
+    if (now - member->answered < ALIVE_FOR || djs_connection_alive(member->connection)) {
         *outcome = djs_connection_run(ctx, member->connection, run);
         loan.answered = *outcome != DJS_LOST;
     }
