@@ -167,6 +167,7 @@ typedef struct mds_request_t {
     apr_array_header_t *cookies; /* Set-Cookie lines, const char *; NULL when they are put in */
     int told_headers;          /* request headers of ours are in headers_in */
     int hid_cookie;            /* headers_in has another Cookie than the client sent */
+    int let_in;                /* somebody, by AuthType Django */
     int inside_authz;          /* mds_auth_checker is asking the others */
     int json_body;             /* the body of the error answer is JSON */
 } mds_request_t;

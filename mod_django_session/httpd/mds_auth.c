@@ -161,6 +161,7 @@ static int accept_user(request_rec *r, const djs_settings_t *settings, const djs
     }
     r->user = apr_pstrdup(r->pool, name);
     r->ap_auth_type = apr_pstrdup(r->pool, "Django");
+    mds_request(r)->let_in = 1;
     return OK;
 }
 

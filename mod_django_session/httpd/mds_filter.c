@@ -112,15 +112,43 @@ static void vary_on_cookie(request_rec *r)
     }
 }
 
-static void put_headers(request_rec *r, int status, int vary, const apr_array_header_t *cookies)
+static int says(request_rec *r, const char *cache_control, const char *word)
 {
+    return cache_control && ap_find_token(r->pool, cache_control, word);
+}
+
+/*
+ * Shared caches must not keep a cookie of ours: all who send no cookie are one to them, whatever
+ * Vary says, so that one's new session would be the next one's. Nor a page that a login opened,
+ * which mod_cache would show without asking us when the login has ended; unless it is said to be
+ * public, as with Authorization (RFC 9111, 3.5).
+ */
+static void keep_from_shared_caches(request_rec *r, int has_cookies)
+{
+    apr_table_t *table = apr_table_get(r->err_headers_out, "Cache-Control") ? r->err_headers_out
+                                                                            : r->headers_out;
+    const char *said = apr_table_get(table, "Cache-Control");
+
+    if (says(r, said, "private") || says(r, said, "no-store")
+        || (!has_cookies && says(r, said, "public"))) {
+        return;
+    }
+    apr_table_mergen(table, "Cache-Control", "private");
+}
+
+static void put_headers(request_rec *r, const mds_request_t *request)
+{
+    const apr_array_header_t *cookies = request->cookies;
     int i;
 
-    if (status == HTTP_SERVICE_UNAVAILABLE) {
+    if (request->status == HTTP_SERVICE_UNAVAILABLE) {
         (void)mds_unavailable(r);
     }
-    if (vary) {
+    if (request->vary) {
         vary_on_cookie(r);
+    }
+    if (cookies->nelts > 0 || request->let_in) {
+        keep_from_shared_caches(r, cookies->nelts > 0);
     }
     for (i = 0; i < cookies->nelts; i++) {
         apr_table_addn(r->err_headers_out, "Set-Cookie", APR_ARRAY_IDX(cookies, i, const char *));
@@ -334,7 +362,7 @@ static apr_status_t save_and_pass(ap_filter_t *f, apr_bucket_brigade *brigade)
         }
     }
     if (request->cookies) {
-        put_headers(r, request->status, request->vary, request->cookies);
+        put_headers(r, request);
         request->cookies = NULL;
     }
     if (request->json_body && r->status == HTTP_UNAUTHORIZED) {

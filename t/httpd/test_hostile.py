@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attacks: tables of them, each row with its reason. What they try must not come true."""
-import base64
 import json
+import os
 import re
 import socket
 import threading
@@ -550,3 +550,258 @@ def test_a_login_by_an_old_key_is_renewed_and_still_djangos(make_site):
                            base=False)
     assert server2.get("/page.txt", cookie=f"sessionid={renewed}").status == 200
     assert server2.get("/page.txt", cookie=f"sessionid={key}").status == 401
+
+
+# ---- caches -------------------------------------------------------------------------------------
+
+CACHE = "CacheRoot @DIR@\nCacheEnable disk /\nCacheQuickHandler %s\n"
+
+
+@pytest.mark.parametrize("quick", ["On", "Off"])
+def test_a_cache_gives_nobody_a_new_visitors_session(site, quick):
+    """Vary: Cookie keeps those without a cookie together: one's Set-Cookie must not be kept."""
+    backend = site.backend()
+    backend.answer = lambda request: (
+        200, [("Cache-Control", "max-age=100"), ("Django-Session-Set", "a=1")], b"new")
+    server = site.httpd(ON + CACHE % quick + f"ProxyPass /app/ {backend.url}\n",
+                        modules=["cache", "cache_disk"])
+    first, second = server.get("/app/"), server.get("/app/")
+    assert first.cookie() and first.cookie() != second.cookie()
+
+
+@pytest.mark.parametrize("quick", ["On", "Off"])
+@pytest.mark.parametrize("gone", ["logout", "deactivated"])
+def test_a_cache_shows_no_protected_page_when_the_login_ended(site, quick, gone):
+    site.create_user("ada")
+    key = site.login("ada")
+    server = protect(site, more=CACHE % quick + "CacheHeader On\n",
+                     modules=["cache", "cache_disk"])
+    page(server, "open.txt", "open\n")
+    for name in ("open.txt", "closed/secret.txt"):  # old enough for a guess at their lifetime
+        os.utime(server.dir / "htdocs" / name, (1e9, 1e9))
+    server.get("/open.txt")
+    assert server.get("/open.txt").get("X-Cache").startswith("HIT")
+    cookie = f"sessionid={key}"
+    for _ in range(3):
+        assert SECRET in server.get("/closed/secret.txt", cookie=cookie).text
+    if gone == "logout":
+        site.database.execute("DELETE FROM django_session WHERE session_key = %s", (key,))
+    else:
+        site.django.run("from django.contrib.auth.models import User\n"
+                        "User.objects.update(is_active=False)\nresult = 1")
+    assert SECRET not in server.get("/closed/secret.txt", cookie=cookie).text
+    assert SECRET not in server.get("/closed/secret.txt").text
+
+
+# ---- rows ---------------------------------------------------------------------------------------
+
+#: name -> (how it is made: Python with `sign(bytes, compress)` at hand, the status that it has)
+ROWS = {
+    "empty": ("''", "invalid"),
+    "blank": ("' '", "invalid"),
+    "colons": ("':::'", "invalid"),
+    "bad signature": ("good[:-1] + ('A' if good[-1] != 'A' else 'B')", "invalid"),
+    "no signature": ("good.rsplit(':', 1)[0]", "invalid"),
+    "no time": ("good.split(':')[0] + ':' + good.rsplit(':', 1)[1]", "invalid"),
+    "truncated": ("good[:len(good) // 2]", "invalid"),
+    "doubled": ("good + good", "invalid"),
+    "line feed behind": ("good + chr(10)", "invalid"),
+    "blank in front": ("' ' + good", "invalid"),
+    "another salt": ("signing.dumps({'a': 1}, salt='x')", "invalid"),
+    "other session's text": ("sign(b'{}')[:-3] + good[-3:]", "invalid"),
+    "zlib bomb": ("sign(b'{\"a\":\"' + b'0' * 300000000 + b'\"}', True)", "invalid"),
+    "not zlib": ("sign_raw('.' + b64(b'no zlib at all'))", "invalid"),
+    "half of zlib": ("sign_raw('.' + b64(zlib.compress(b'{\"a\": 1}' * 99)[:-6]))", "invalid"),
+    "not base64": ("sign_raw('\\u20ac!!')", "invalid"),
+    "base64 of odd length": ("sign_raw('a')", "invalid"),
+    "deep list": ("sign(b'{\"a\":' + b'[' * 100000 + b']' * 100000 + b'}')", "invalid"),
+    "deep object": ("sign(b'{\"a\":' * 100000 + b'1' + b'}' * 100000)", "invalid"),
+    "unclosed": ("sign(b'[' * 100000)", "invalid"),
+    "a list": ("sign(b'[1]')", "invalid"),
+    "a text": ("sign(b'\"abc\"')", "invalid"),
+    "a number": ("sign(b'1')", "invalid"),
+    "null": ("sign(b'null')", "invalid"),
+    "nothing": ("sign(b'')", "invalid"),
+    "two objects": ("sign(b'{}{}')", "invalid"),
+    "comment": ("sign(b'{/**/}')", "invalid"),
+    "trailing comma": ("sign(b'{\"a\":1,}')", "invalid"),
+    "NUL in the text": ("sign(b'{\"a\":\"\\0\"}')", "invalid"),
+    "NUL at the end": ("sign(b'{\"a\":1}\\0')", "invalid"),
+    "not latin-1 clean": ("sign(b'{\"a\":\"\\xff\\xfe\"}')", None),
+    "half an escape": ("sign(b'{\"a\":\"\\\\u12\"}')", "invalid"),
+    "pickle": ("sign(b'\\x80\\x04}.')", "invalid"),
+    "legacy, bad hash": ("base64.b64encode(b'0' * 40 + b':{\"a\":1}').decode()", "invalid"),
+    "legacy, no hash": ("base64.b64encode(b'{\"a\":1}').decode()", "invalid"),
+    "5 MB": ("sign(b'{\"a\":\"' + b'x' * 5000000 + b'\"}')", None),
+    "long number": ("sign(b'{\"a\":' + b'9' * 5000 + b'}')", None),
+    "longer number": ("sign(b'{\"a\":' + b'9' * 1000000 + b'}')", None),
+    "large exponent": ("sign(b'{\"a\":1e999999999}')", None),
+    "NaN": ("sign(b'{\"a\":NaN}')", "active"),
+    "doubled names": ("sign(b'{\"a\":1,\"a\":2}')", "active"),
+    "lone surrogate": ("sign(b'{\"a\":\"\\\\ud800\"}')", "active"),
+    "NUL escaped": ("sign(b'{\"a\":\"\\\\u0000\"}')", "active"),
+    "odd expiry": ("sign(b'{\"_session_expiry\":[1]}')", None),
+    "odd login": ("sign(b'{\"_auth_user_id\":{},\"_auth_user_backend\":1,\"_auth_user_hash\":[]}')",
+                  "active"),
+    "login with no hash": ("sign(b'{\"_auth_user_id\":\"1\",\"_auth_user_backend\":'"
+                           "b'\"django.contrib.auth.backends.ModelBackend\"}')", None),
+    "login with an empty hash": ("sign(b'{\"_auth_user_id\":\"1\",\"_auth_user_hash\":\"\",'"
+                                 "b'\"_auth_user_backend\":"
+                                 "\"django.contrib.auth.backends.ModelBackend\"}')", None),
+    "login by SQL": ("sign(b'{\"_auth_user_id\":\"1 OR 1=1\",\"_auth_user_hash\":\"\",'"
+                     "b'\"_auth_user_backend\":"
+                     "\"django.contrib.auth.backends.ModelBackend\"}')", None),
+}
+
+MAKE_ROWS = """
+import base64, json, time, zlib
+from datetime import timedelta
+from django.core import signing
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+SALT = 'django.contrib.sessions.SessionStore'
+def b64(data): return signing.b64_encode(data).decode()
+def sign_raw(text): return signing.TimestampSigner(salt=SALT).sign(text)
+def sign(data, compress=False):
+    return sign_raw('.' + b64(zlib.compress(data, 9)) if compress else b64(data))
+good = sign(b'{"a":1}')
+result = {}
+for i, (name, code) in enumerate(json.loads(%r).items()):
+    key = 'hostilerow%%022d' %% i
+    Session.objects.create(session_key=key, session_data=eval(code),
+                           expire_date=timezone.now() + timedelta(days=1))
+    result[name] = key
+"""
+
+
+def test_no_row_harms_and_none_that_is_invalid_changes(each_site):
+    site = each_site
+    site.create_user("ada")
+    keys = site.django.run(MAKE_ROWS % json.dumps({n: code for n, (code, _) in ROWS.items()}))
+    every = '<Location "/every">\nDjangoSessionSaveEveryRequest On\n</Location>\n'
+    server = site.httpd(ON + "DjangoSessionHeader On\nDjangoSessionUpdate Login\n"
+                        'ScriptAlias /every/ "@DIR@/cgi/"\n' + every
+                        + '<Location "/page.txt">\nAuthType Django\nRequire valid-user\n</Location>\n')
+    server.expect(120, 132)
+    wrong = []
+    for name, key in keys.items():
+        status, cookie, row = ROWS[name][1], f"sessionid={key}", site.database.row(key)
+        answer = server.get("/cgi/env", cookie=cookie)
+        if answer.status != 200:
+            wrong.append((name, answer.status))
+            continue
+        env = answer.json()
+        found = env["DJANGO_SESSION_STATUS"]
+        if status and found != status:
+            wrong.append((name, found))
+        if server.get("/page.txt", cookie=cookie).status != 401:
+            wrong.append((name, "let in"))
+        if found != "invalid":
+            # Django raises TypeError at an end that is a list.
+            if server.get("/every/env", cookie=cookie).status != (500 if name == "odd expiry"
+                                                                  else 200):
+                wrong.append((name, "saving it"))
+            continue
+        if env.get("DJANGO_SESSION_REASON") not in ("bad-signature", "unreadable"):
+            wrong.append((name, env.get("DJANGO_SESSION_REASON")))
+        if "DJANGO_USER" in env or env.get("DJANGO_SESSION", "{}") != "{}":
+            wrong.append((name, env))
+        for path in ("/every/env", reply(update(set={"b": 1})), reply("Django-Session-Set: b=1"),
+                     reply(update(logout=True)), reply(update(flush=True)),
+                     reply(update(clear=True)), reply(update(cycle_key=True)),
+                     reply(update(login="ada"))):
+            answer = server.get(path, cookie=cookie)
+            if answer.status != 200 or answer.cookie() == key:
+                wrong.append((name, path, answer.status, answer.cookie()))
+            if site.database.row(key) != row:
+                wrong.append((name, path, "row changed"))
+                break
+    assert not wrong, wrong
+
+
+# ---- cookies ------------------------------------------------------------------------------------
+
+def cookie_attacks(key):
+    """(cookie header, does Django find the session by it)"""
+    stray = "strayabcdefghijklmnopqrstuvw1234"
+    return {
+        "plain": (f"sessionid={key}", True),
+        "comma smuggling": (f"theme=x,sessionid={key}", False),           # D-1
+        "comma behind": (f"sessionid={key},a=b", False),
+        "stray last": (f"sessionid={key}; sessionid={stray}", True),      # D-2, ours is kinder
+        "stray first": (f"sessionid={stray}; sessionid={key}", True),
+        "many strays": ("sessionid=x" * 3 + "; " + f"sessionid={key}", True),
+        "quoted": (f'sessionid="{key}"', True),
+        "quoted with octals": ('sessionid="\\%03o%s"' % (ord(key[0]), key[1:]), True),
+        "half quoted": (f'sessionid="{key}', False),
+        "quotes protect no semicolon": (f'a="; sessionid={key}; "', True),
+        "$Version": (f"$Version=1; sessionid={key}; $Path=/", True),
+        "path attribute": (f"sessionid={key}; Path=/x", True),
+        "blanks": (f"  sessionid \t=\t {key}  ", True),
+        "tab inside": (f"sessionid={key[:16]}\t{key[16:]}", False),
+        "escaped": ("sessionid=%%%02x%s" % (ord(key[0]), key[1:]), False),
+        "upper case": (f"sessionid={key.upper()}", key.upper() == key),
+        "first letter upper": (f"sessionid={key.swapcase()}", False),
+        "blank behind, quoted": (f'sessionid="{key} "', False),
+        "blank in front, quoted": (f'sessionid=" {key}"', False),
+        "NUL behind, quoted": (f'sessionid="{key}\\000"', False),
+        "name's case": (f"SessionID={key}", False),
+        "name's prefix": (f"sessionid2={key}; xsessionid={key}", False),
+        "no name": (f"={key}", False),
+        "only the value": (key, False),
+        "7 characters": ("sessionid=" + key[:7], False),
+        "41 characters": ("sessionid=" + key + "123456789", False),
+        "300 characters": ("sessionid=" + key * 9, False),
+        "6 kB": ("sessionid=" + key * 190, False),
+        "beyond the column": ("sessionid=" + "a" * 41, False),
+        "wildcards": ("sessionid=%%%%%%%%%%%%; sessionid=________", False),
+        "SQL": (f"sessionid={key}' OR '1'='1", False),
+        "SQL, backslash": (f"sessionid={key}\\' OR 1=1 -- ", False),
+        "accent": (f"sessionid={key[:-1]}\xc3\xa1", False),
+        "full width": ("sessionid=" + "".join(chr(0xfee0 + ord(c)) for c in key), False),
+        "invalid UTF-8": (f"sessionid={key}\xff", False),
+        "combining": (f"sessionid={key}\u0301", False),
+        "zero width": (f"sessionid={key}\u200b", False),
+        "a thousand others": ("; ".join(f"c{i}=1" for i in range(900)) + f"; sessionid={key}", True),
+        "semicolons": (";" * 3000 + f"sessionid={key}" + ";" * 3000, True),
+        "a thousand strays behind": (f"sessionid={key}; "
+                                     + "; ".join(["sessionid=abcdefgh"] * 390), False),
+    }
+
+
+def test_no_cookie_but_the_key_itself_finds_the_session(each_site):
+    key = each_site.create_session({"a": 1})
+    assert key != key.upper()
+    server = each_site.httpd()
+    server.expect("AH00561", "AH00566")
+    wrong = []
+    for name, (cookie, there) in cookie_attacks(key).items():
+        cookie = cookie.encode("utf-8") if any(ord(c) > 255 for c in cookie) else \
+            cookie.encode("latin-1")
+        raw = server.client().raw(b"GET /cgi/env HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                                  b"Cookie: " + cookie + b"\r\n\r\n")
+        if not raw.startswith(b"HTTP/1.1 200"):
+            wrong.append((name, raw[:100]))
+        elif (b'"DJANGO_SESSION_STATUS": "active"' in raw) != there:
+            wrong.append((name, re.findall(rb'"DJANGO_SESSION_\w+": "[^"]*"', raw)))
+    assert not wrong, wrong
+
+
+@pytest.mark.parametrize("data", [b"\0", b"a\0b", b"\x01", b"\x7f", b"\r", b"\x1b[2J"])
+def test_control_bytes_in_a_cookie_are_refused_or_harmless(site, data):
+    key = site.create_session({"a": 1})
+    server = site.httpd()
+    server.expect("AH")
+    raw = server.client().raw(b"GET /cgi/env HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+                              b"Cookie: sessionid=" + key.encode() + data + b"\r\n\r\n")
+    assert b'"active"' not in raw
+
+
+def test_several_cookie_headers_are_one_as_for_wsgi(site):
+    """httpd joins them by ", "; HTTP/2 splits them, and mod_http2 joins them by "; "."""
+    key = site.create_session({"a": 1})
+    server = site.httpd()
+    for headers in ([("Cookie", f"sessionid={key}"), ("Cookie", "a=b")],
+                    [("Cookie", "a=b"), ("Cookie", f"sessionid={key}")]):
+        env = server.env(headers=headers)
+        assert env["DJANGO_SESSION_STATUS"] in ("new", "active")
