@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attacks: tables of them, each row with its reason. What they try must not come true."""
+import http.client
 import json
 import os
 import re
@@ -9,7 +10,8 @@ import urllib.parse
 
 import pytest
 
-from harness import PATIENCE, wait_until
+from harness import PATIENCE
+from test_config import CONTEXT
 
 ON = "DjangoSession On\nDjangoSessionUpdate On\n"
 BROWSER = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
@@ -805,3 +807,243 @@ def test_several_cookie_headers_are_one_as_for_wsgi(site):
                     [("Cookie", "a=b"), ("Cookie", f"sessionid={key}")]):
         env = server.env(headers=headers)
         assert env["DJANGO_SESSION_STATUS"] in ("new", "active")
+
+
+# ---- updates ------------------------------------------------------------------------------------
+
+#: headers of the application's answer, none of which may change anything
+REFUSED = {
+    "forged id": [update(set={"_auth_user_id": "1"})],
+    "forged id, setdefault": [update(setdefault={"_auth_user_id": "1"})],
+    "forged id, increment": [update(increment={"_auth_user_id": 1})],
+    "forged id, append": [update(append={"_auth_user_id": "1"})],
+    "forged id, delete": [update(delete=["_auth_user_id"])],
+    "forged id, pair": ["Django-Session-Set: _auth_user_id=1"],
+    "forged id, percent": ["Django-Session-Set: %5fauth%5Fuser_id=1"],
+    "forged id, blank in front": ["Django-Session-Set:   _auth_user_id=1"],
+    "forged id, escaped": ['Django-Session-Update: {"set":{"\\u005fauth_user_id":"1"}}'],
+    "forged id, second of two": ['Django-Session-Update: {"set":{"a":1}},{"set":{"_auth_user_id":1}}'],
+    "forged id, doubled member": ['Django-Session-Update: {"set":{},"set":{"_auth_user_id":1}}'],
+    "forged hash": [update(set={"_auth_user_hash": "x"})],
+    "forged backend": [update(set={"_auth_user_backend": "x"})],
+    "forged expiry": [update(set={"_session_expiry": 9999999})],
+    "forged expiry, pair": ["Django-Session-Set: _session_expiry=9999999"],
+    "deleted expiry": [update(delete=["_session_expiry"])],
+    "expiry of a list": [update(expiry=[1])],
+    "expiry too large": [update(expiry=10 ** 30)],
+    "expiry beyond dates": [update(expiry=10 ** 17)],
+    "expiry before dates": [update(expiry=-10 ** 17)],
+    "expiry of words": [update(expiry="9999-99-99T99:99:99Z")],
+    "NaN expiry": ['Django-Session-Update: {"expiry":NaN}'],
+    "deep": ['Django-Session-Update: {"set":{"a":%s}}' % ("[" * 1000 + "]" * 1000)],
+    "deep, unclosed": ['Django-Session-Update: {"set":{"a":' + "[" * 1000],
+    "malformed": ["Django-Session-Update: {'a': 1}"],
+    "half": ['Django-Session-Update: {"set":{"a":1}'],
+    "no object": ["Django-Session-Update: null"],
+    "two objects without a comma": ['Django-Session-Update: {"set":{"a":2}}{}'],
+    "half a percent": ["Django-Session-Set: a=%"], "odd percent": ["Django-Session-Set: a=%zz"],
+    "no UTF-8": ["Django-Session-Set: a=%ff"], "overlong": ["Django-Session-Set: a=%c0%af"],
+    "surrogate": ["Django-Session-Set: a=%ed%a0%80"],
+    "comma by mistake": ["Django-Session-Set: a=1,2"],
+    "increment of an object": ['Django-Session-Update: {"increment":{"a":{}}}'],
+    "append to a number": [update(append={"a": 1})],
+    "login": [update(login="ada")], "login of SQL": [update(login="' OR 1=1 --")],
+    "logout": [update(logout=True)],
+    "one good, one bad": [update(set={"a": 2}), "Django-Session-Set: a"],
+    "unknown": [update(become="root")],
+}
+
+
+@pytest.mark.parametrize("how", ["proxy", "cgi"])
+def test_no_refused_update_changes_anything_at_any_status(site, how):
+    site.create_user("ada")
+    key = site.create_session({"a": 1})
+    row, cookie = site.database.row(key), f"sessionid={key}"
+    backend = site.backend()
+    server = site.httpd(ON + f"ProxyPass /app/ {backend.url}\nErrorDocument 404 /page.txt\n"
+                        '<Location /off>\nDjangoSessionUpdate Off\n</Location>\n'
+                        'ScriptAlias /off/ "@DIR@/cgi/"\n')
+    server.expect(130, 131, 132, 135)
+    server.expect("AH")
+    wrong = []
+    for name, headers in REFUSED.items():
+        for status in (200, 302, 304, 404, 500, 503):
+            expected = 500 if status < 500 else status
+            if how == "proxy":
+                backend.answer = lambda request: (
+                    status, [tuple(h.split(": ", 1)) for h in headers], b"")
+                answer = server.get("/app/", cookie=cookie)
+            else:
+                answer = server.get(reply(*headers, status=status), cookie=cookie)
+            if answer.status != expected or answer.all("Set-Cookie") \
+                    or [h for h, _ in answer.headers if h.lower().startswith("django")]:
+                wrong.append((name, status, answer))
+        if how == "cgi":
+            answer = server.get(reply(*headers, path="/off/reply"), cookie=cookie)
+            if answer.status != 200 or [h for h, _ in answer.headers if "jango" in h]:
+                wrong.append((name, "off", answer))
+        if site.database.row(key) != row:
+            wrong.append((name, "row changed"))
+            row = site.database.row(key)
+    assert not wrong, wrong
+    # Whatever an application says is not for the log.
+    assert "9999999" not in server.log.replace(key, "")
+
+
+def test_updates_as_large_as_headers_can_be(site):
+    key = site.create_session({"a": 1})
+    cookie, backend = f"sessionid={key}", site.backend()
+    server = site.httpd(ON + f"ProxyPass /app/ {backend.url} responsefieldsize=2000000\n"
+                        "LimitRequestFieldSize 8190\n")
+    server.expect(131, "AH")
+    for headers in ([("Django-Session-Set", "a=" + "x" * 7000)] * 90,
+                    [("Django-Session-Set", ",".join(f"k{i}={i}" for i in range(600)))],
+                    [("Django-Session-Update", json.dumps({"set": {"a": "y" * 1900000}}))],
+                    [("Django-Session-Update", json.dumps({"set": {"z": 1}}))] * 90):
+        backend.answer = lambda request: (200, headers, b"done")
+        answer = server.get("/app/", cookie=cookie)
+        assert answer.status in (200, 500, 502), answer
+        assert site.read_session(key)["a"]
+    assert server.get("/page.txt").status == 200
+
+
+def test_an_included_answer_changes_nothing_and_leaks_nothing(site):
+    """Only the client's answer can: an included program's headers go nowhere, as with httpd's own."""
+    key = site.create_session({"a": 1})
+    server = site.httpd(ON + '<Directory "@DIR@/htdocs">\nOptions +Includes\n'
+                        'AddOutputFilter INCLUDES .shtml\n</Directory>\n')
+    target = reply(update(set={"b": 1}), "Django-Session-Set: c=1", body="included")
+    page(server, "x.shtml", f'<!--#include virtual="{target}" -->\n')
+    answer = server.get("/x.shtml", cookie=f"sessionid={key}")
+    assert "included" in answer.text and "jango" not in answer.text
+    assert not [h for h, _ in answer.headers if h.startswith("Django")]
+    assert site.read_session(key) == {"a": 1}
+
+
+def test_an_error_documents_update_counts_and_the_replaced_answers_does_not(site):
+    key = site.create_session({"a": 1})
+    backend = site.backend()
+    backend.answer = lambda request: (404, [("Django-Session-Set", "lost=1")], b"")
+    server = site.httpd(ON + f"ProxyPass /app/ {backend.url}\nProxyErrorOverride On\n"
+                        f"ErrorDocument 404 {reply('Django-Session-Set: kept=1', status=404)}\n")
+    answer = server.get("/app/", cookie=f"sessionid={key}")
+    assert answer.status == 404
+    assert not [h for h, _ in answer.headers if h.startswith("Django")]
+    assert site.read_session(key) == {"a": 1, "kept": "1"}
+
+
+# ---- the configuration --------------------------------------------------------------------------
+
+KEYS = {
+    # what stands in the configuration -> what the message has to say
+    "missing file": ("DjangoSecretKey file:@DIR@/not-there", "DjangoSecretKey"),
+    "unreadable folder": ("DjangoSecretKey file:@DIR@", "DjangoSecretKey"),
+    "empty file": ("DjangoSecretKey file:/dev/null", "DjangoSecretKey"),
+    "no name": ("DjangoSecretKey file:", "DjangoSecretKey"),
+    "unset variable": ("DjangoSecretKey env:DJS_NOT_SET", "DjangoSecretKey"),
+    "empty": ('DjangoSecretKey ""', "DjangoSecretKey"),
+    "missing program": ("DjangoSecretKey exec:@DIR@/not-there", "DjangoSecretKey"),
+    "silent program": ("DjangoSecretKey exec:/bin/true", "DjangoSecretKey"),
+    "failing program": ("DjangoSecretKey exec:/bin/false", "DjangoSecretKey"),
+    "endless file": ("DjangoSecretKey file:/dev/zero", "DjangoSecretKey"),
+    "none": ("", "DjangoSecretKey"),
+    "empty fallback": ('DjangoSecretKey long-secret-text-one\nDjangoSecretKeyFallbacks ""',
+                       "DjangoSecretKeyFallbacks"),
+    "fallback not there": ("DjangoSecretKey long-secret-text-one\n"
+                           "DjangoSecretKeyFallbacks file:@DIR@/not-there", "DjangoSecretKeyFallbacks"),
+    "two keys": ("DjangoSecretKey long-secret-text-one long-secret-text-two", "DjangoSecretKey"),
+}
+
+
+@pytest.mark.parametrize("case", KEYS)
+def test_a_key_that_cannot_be_had_stops_the_start_and_no_key_is_printed(site, case):
+    lines, said = KEYS[case]
+    server = site.httpd(site.database.directives() + lines + "\nDjangoSession On\n", base=False,
+                        start=False)
+    for defines in ((), ("DUMP_DJANGO",), ("DUMP_CONFIG",), ("DJANGO_CHECK",)):
+        code, text = server.configtest(*defines)
+        assert code != 0 and said in text, (defines, text)
+        if defines != ("DUMP_CONFIG",):  # httpd's own: the configuration as it is
+            assert "long-secret-text" not in text, text
+
+
+GARBAGE = ["", " ", "\\", "\"", "%", "%s%n", "-1", "0x", "99999999999999999999999", "1e9", "on off",
+           "\t", "\x01", "\xff\xfe", "a" * 8000, "${NOT_SET}", "=", "/", "//", "file:", "exec:", "env:",
+           "'; DROP TABLE django_session; --", "../../../etc/passwd"]
+
+
+def test_garbage_in_any_directive_neither_crashes_nor_prints_the_key(site):
+    """Each directive with each value would be slow: values take turns."""
+    server = site.httpd(start=False)
+    path = server.dir / "httpd.conf"
+    good = path.read_text()
+    for i, directive in enumerate(CONTEXT):
+        for j in range(3):
+            value = GARBAGE[(i * 3 + j) % len(GARBAGE)]
+            quoted = '"%s"' % value.replace("\\", "\\\\").replace('"', '\\"')
+            path.write_text(good + f"{directive} {quoted}\n", encoding="latin-1")
+            code, text = server.configtest()
+            assert code in (0, 1), (directive, value, code, text)
+            assert site.secret_key not in text
+            assert code == 0 or directive in text or "AH" in text or "DJS" in text, (
+                directive, value, text)
+
+
+# ---- at the same time ---------------------------------------------------------------------------
+
+def test_two_sites_on_one_connection_never_mix(make_site):
+    """One child, one thread, one connection that changes its Host."""
+    one, two = make_site(), make_site()
+    keys = {}
+    for name, site in (("one", one), ("two", two)):
+        site.create_user(name)
+        keys[name] = site.login(name, cart=name)
+    one.secrets.add(*keys.values())
+    config = "".join(
+        f"<VirtualHost *>\nServerName {name}.example\n{site.directives()}"
+        '<Location "/">\nAuthType Django\nRequire valid-user\nDjangoSessionHeader On cart=X-Cart\n'
+        "</Location>\nDjangoSession On\n</VirtualHost>\n" for name, site in (("one", one), ("two", two)))
+    server = one.httpd(config + "StartServers 1\nMaxRequestWorkers 1\n", base=False,
+                       mpm="prefork")
+    server.expect("AH")
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+    for turn in range(40):
+        host = ("one", "two")[turn % 2]
+        whose = ("one", "two")[turn // 2 % 2]
+        connection.request("GET", "/cgi/env", headers={"Host": host + ".example", "Accept": "*/*",
+                                                       "Cookie": "sessionid=" + keys[whose]})
+        answer = connection.getresponse()
+        body = answer.read()
+        if host == whose:
+            env = json.loads(body)
+            assert answer.status == 200 and env["REMOTE_USER"] == host
+            assert env["HTTP_X_CART"] == host and json.loads(env["DJANGO_SESSION"]) == {"cart": host}
+        else:
+            assert answer.status == 401 and whose.encode() not in body
+    connection.close()
+
+
+def test_a_logout_wins_over_those_who_write_at_the_same_time(each_site):
+    site = each_site
+    site.create_user("ada")
+    key = site.login("ada", a=1)
+    gate = site.gate()
+    server = site.httpd(ON + "DjangoSessionUpdate Login\n")
+    answers = []
+
+    def write(i):
+        target = reply(update(set={f"k{i}": i}), path="/cgi/slow") + f"&gate={gate.path}"
+        answers.append(server.get(target, cookie=f"sessionid={key}"))
+
+    threads = [threading.Thread(target=write, args=(i,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    gate.wait_for(6)
+    out = server.get(reply(update(logout=True)), cookie=f"sessionid={key}")
+    assert out.status == 200 and "Max-Age=0" in out.get("Set-Cookie")
+    gate.open()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert [a.status for a in answers] in ([200] * 6, [400] * 6), answers
+    assert site.database.row(key) is None
+    assert site.database.execute("SELECT COUNT(*) FROM django_session")[0][0] == 0
