@@ -52,6 +52,30 @@ static void clear_family(apr_table_t *table)
     }
 }
 
+/* A header of ours as a variable: mod_include makes them of the outer request's. */
+static int is_header_variable(const char *name, const apr_array_header_t *custom)
+{
+    return strncmp(name, "HTTP_", 5) == 0 && djs_export_is_ours(name + 5, custom);
+}
+
+/* The variables of a subrequest begin as a copy of the outer request's. */
+static void forget_outer(request_rec *r)
+{
+    const apr_array_header_t *custom = mds_server_of(r->server)->header_names;
+    const apr_array_header_t *all = apr_table_elts(r->subprocess_env);
+    int i;
+
+    clear_family(r->subprocess_env);
+    for (i = all->nelts - 1; i >= 0; i--) {
+        const char *name = APR_ARRAY_IDX(all, i, apr_table_entry_t).key;
+
+        if (name && is_header_variable(name, custom)) {
+            apr_table_unset(r->subprocess_env, name);
+            i = all->nelts;
+        }
+    }
+}
+
 /* The session may have begun in another section; what is told is this one's say. */
 static djs_export_facts_t facts_of(const mds_view_t *view, const mds_session_t *session)
 {
@@ -166,6 +190,9 @@ int mds_fixups(request_rec *r)
     mds_session_t *session;
 
     undo_earlier(r, request);
+    if (r->main) {
+        forget_outer(r);
+    }
     if (!view->on && !mds_is_our_auth(r)) {
         return DECLINED;
     }

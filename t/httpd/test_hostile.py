@@ -283,6 +283,18 @@ def test_ours_arrive_behind_a_directory_index(site):
     assert "mallory" not in text and "HTTP_X_CART=ours" in text
 
 
+def test_an_included_program_of_a_section_that_is_off_is_told_nothing(site):
+    key = site.create_session({"cart": "ours"})
+    server = site.httpd('DjangoSession On\nDjangoSessionHeader On\n<Directory "@DIR@/htdocs">\n'
+                        "Options +Includes\nAddOutputFilter INCLUDES .shtml\n</Directory>\n"
+                        "<Location /off>\nDjangoSession Off\n</Location>\n"
+                        'ScriptAlias /off/ "@DIR@/cgi/"\n')
+    page(server, "x.shtml", '[<!--#echo var="DJANGO_SESSION_STATUS" -->]'
+                            '<!--#include virtual="/off/env" -->')
+    text = server.get("/x.shtml", cookie=f"sessionid={key}").text
+    assert text.startswith("[active]{") and "DJANGO_" not in text
+
+
 # ---- AuthType Django ----------------------------------------------------------------------------
 
 CLOSED = ('<Location "/closed">\nAuthType Django\n%s\n</Location>\n'
