@@ -20,11 +20,23 @@
 
 #include "djs.h"
 
-/** What is stored under a key. */
+struct djs_wire_t; /* core/wire.h; engines of other modules leave it NULL */
+
+/** What is stored under a key. Members that an engine does not know of are 0. */
 typedef struct djs_record_t {
     djs_bytes_t data;   /* opaque; in ctx->pool when it comes from an engine */
-    apr_time_t expires; /* the end of its life; it is live while this is in the future */
+    apr_time_t expires; /* the end of its life; it is live while this is in the future. 0 in what was
+                           loaded: live, but the store does not tell for how long (caches) */
+    apr_time_t written; /* of a DJS_ENGINE_AGED engine: when it was stored last */
+    const struct djs_wire_t *wire; /* what data is in; NULL: the site's own. Of what was loaded; what
+                                      is to be stored always is in the site's */
 } djs_record_t;
+
+/** What an engine is like. */
+#define DJS_ENGINE_STATELESS 1u /* nothing is stored: the key is the record, and who saves gets a new
+                                   one (cookies). Only load is called: it gives the key back as data */
+#define DJS_ENGINE_AGED      2u /* the end of life is not stored beside the data but follows from
+                                   `written` and from what is inside (files) */
 
 /** One entry of a listing. */
 typedef struct djs_listed_t {
@@ -44,7 +56,8 @@ typedef struct djs_engine_t {
 } djs_engine_t;
 
 struct djs_engine_ops_t {
-    const char *name; /* as DjangoSessionEngine names it */
+    const char *name;   /* as DjangoSessionEngine names it */
+    unsigned int flags; /* DJS_ENGINE_… */
 
     /**
      * What is stored under @a key and still live at ctx->now.

@@ -8,10 +8,11 @@ djs_dir = $(srcdir)/mod_django_session
 core_includes = -I$(djs_dir) -I$(djs_dir)/core
 core_cppflags = $(core_includes) $(APR_CPPFLAGS) $(OPENSSL_CFLAGS) $(ZLIB_CFLAGS) \
 	$(JANSSON_CFLAGS) $(DJS_CPPFLAGS)
-store_cppflags = -I$(djs_dir)/store $(core_cppflags)
+store_cppflags = -I$(djs_dir)/store $(core_cppflags) $(MEMCACHED_CFLAGS) $(HIREDIS_CFLAGS)
 httpd_cppflags = -I$(djs_dir)/httpd $(store_cppflags) $(HTTPD_CPPFLAGS)
 
 core_libs = $(OPENSSL_LIBS) $(ZLIB_LIBS) $(JANSSON_LIBS)
+store_libs = $(MEMCACHED_LIBS) $(HIREDIS_LIBS)
 
 noinst_LTLIBRARIES += libdjscore.la libdjsstore.la
 
@@ -40,6 +41,7 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/moment.h \
 	mod_django_session/core/password.c \
 	mod_django_session/core/password.h \
+	mod_django_session/core/pickle.h \
 	mod_django_session/core/secret.c \
 	mod_django_session/core/secret.h \
 	mod_django_session/core/session.c \
@@ -62,7 +64,10 @@ libdjscore_la_SOURCES = \
 
 libdjsstore_la_CPPFLAGS = $(store_cppflags)
 libdjsstore_la_CFLAGS = $(DJS_CFLAGS) -fvisibility=hidden
+libdjsstore_la_LIBADD = $(store_libs)
 libdjsstore_la_SOURCES = \
+	mod_django_session/store/cache.h \
+	mod_django_session/store/clients.h \
 	mod_django_session/store/column.c \
 	mod_django_session/store/column.h \
 	mod_django_session/store/connection.c \

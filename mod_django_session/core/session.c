@@ -209,11 +209,12 @@ typedef struct found_t {
 /* The record's bytes as a dictionary; what is wrong with them goes into @a found, not into ctx. */
 static void read_record(djs_ctx_t *ctx, const djs_session_t *session, found_t *found)
 {
+    const djs_wire_t *wire = found->record.wire != NULL ? found->record.wire : session->site->wire;
     const char *earlier = ctx->problem;
     apr_status_t rv;
 
     ctx->problem = NULL;
-    rv = djs_wire_read(ctx, session->site->wire, found->record.data, &found->data, NULL, NULL);
+    rv = djs_wire_read(ctx, wire, found->record.data, &found->data, NULL, NULL);
     if (rv == APR_SUCCESS && djs_value_type(found->data) != DJS_TYPE_DICT) {
         rv = djs_fail(ctx, DJS_EFORMAT, "the session is no dictionary but of type %s",
                       djs_value_type_name(found->data));
@@ -281,7 +282,7 @@ static apr_status_t lose_store(djs_ctx_t *ctx, djs_session_t *session)
  */
 static apr_status_t look_up(djs_ctx_t *ctx, djs_session_t *session)
 {
-    found_t best = { DJS_SESSION_NEW, DJS_REASON_NONE, { { NULL, 0 }, 0 }, NULL, NULL };
+    found_t best = { .status = DJS_SESSION_NEW };
     const char *best_key = NULL;
     int i;
 
@@ -560,7 +561,7 @@ static apr_status_t insert(djs_ctx_t *ctx, djs_session_t *session, const djs_rec
 static apr_status_t kill_old(djs_ctx_t *ctx, djs_session_t *session)
 {
     djs_engine_t *engine = session->site->engine;
-    djs_record_t dead;
+    djs_record_t dead = { .wire = NULL };
     apr_status_t rv = djs_wire_write(ctx, session->site->wire, djs_value_make_dict(ctx->pool),
                                      &dead.data);
 
@@ -617,7 +618,7 @@ static apr_status_t settle_removal(djs_ctx_t *ctx, djs_session_t *session)
 /* Under a new key, then what is owed to the old one. */
 static apr_status_t store_new(djs_ctx_t *ctx, djs_session_t *session)
 {
-    djs_record_t record;
+    djs_record_t record = { .wire = NULL };
     const char *key = NULL;
     apr_status_t rv = settle_removal(ctx, session);
 
@@ -641,7 +642,7 @@ static apr_status_t store_again(djs_ctx_t *ctx, djs_session_t *session)
 {
     djs_engine_t *engine = session->site->engine;
     stored_t *current = &session->current;
-    djs_record_t record;
+    djs_record_t record = { .wire = NULL };
     apr_status_t rv = make_record(ctx, session, &record);
 
     if (rv != APR_SUCCESS) {
@@ -680,7 +681,7 @@ apr_status_t djs_session_save(djs_ctx_t *ctx, djs_session_t *session)
 apr_status_t djs_session_save_new(djs_ctx_t *ctx, djs_session_t *session)
 {
     djs_engine_t *engine = session->site->engine;
-    djs_record_t record;
+    djs_record_t record = { .wire = NULL };
     apr_status_t rv;
 
     if (session->data == NULL) {

@@ -250,7 +250,7 @@ static apr_status_t take_row(void *baton, djs_ctx_t *ctx, const djs_bytes_t *col
 /* By key, live or not. */
 static apr_status_t look(db_t *db, djs_ctx_t *ctx, const char *key, djs_record_t *record)
 {
-    found_t found = { db, key, { { NULL, 0 }, 0 }, 0 };
+    found_t found = { .db = db, .key = key };
     apr_status_t rv = djs_database_select(ctx, db->database, &db->look, &key, take_row, &found);
 
     *record = found.record;
@@ -268,7 +268,7 @@ static apr_status_t db_load(djs_engine_t *engine, djs_ctx_t *ctx, const char *ke
                             djs_record_t *record)
 {
     db_t *db = engine->data;
-    found_t found = { db, key, { { NULL, 0 }, 0 }, 0 };
+    found_t found = { .db = db, .key = key };
     args_t args = { { NULL }, 0 };
     apr_status_t rv;
 
@@ -613,8 +613,15 @@ static apr_status_t db_check(djs_engine_t *engine, djs_ctx_t *ctx, say_fn say, v
 /* ---- Opening --------------------------------------------------------------------------------- */
 
 static const djs_engine_ops_t ops = {
-    "db",      db_load,   db_create,        db_replace, db_remove,
-    db_exists, db_clear_expired, db_list, db_check,
+    .name = "db",
+    .load = db_load,
+    .create = db_create,
+    .replace = db_replace,
+    .remove = db_remove,
+    .exists = db_exists,
+    .clear_expired = db_clear_expired,
+    .list = db_list,
+    .check = db_check
 };
 
 apr_status_t djs_engine_db_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_settings_t *settings,

@@ -10,14 +10,22 @@
 typedef struct parts_t {
     apr_pool_t *pool;
     const djs_settings_t *settings;
+    const djs_keyring_t *keys;
     const djs_zone_t *zone; /* NULL: USE_TZ on */
     djs_database_t *database;
 } parts_t;
 
-static apr_status_t open_db(djs_ctx_t *ctx, const parts_t *parts, djs_engine_t **engine)
+/* Rows and files: signed texts. */
+static const djs_wire_t *signed_wire(const parts_t *parts)
 {
+    return djs_wire_make(parts->pool, parts->keys, DJS_WIRE_SIGNED, NULL);
+}
+
+static apr_status_t open_db(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *site)
+{
+    site->wire = signed_wire(parts);
     return djs_engine_db_open(ctx, parts->pool, parts->settings, parts->zone, parts->database,
-                              engine);
+                              &site->engine);
 }
 
 /* Every engine is one row. */
@@ -25,7 +33,7 @@ static const struct {
     const char *name;
     const char *dotted; /* Django's SESSION_ENGINE */
     int needs_database;
-    apr_status_t (*open)(djs_ctx_t *ctx, const parts_t *parts, djs_engine_t **engine);
+    apr_status_t (*open)(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *site); /* engine, wire */
 } engines[] = {
     { "db", "django.contrib.sessions.backends.db", 1, open_db },
 };
@@ -70,7 +78,7 @@ int djs_stores_needs_database(const char *engine_name)
     return i < ENGINES && engines[i].needs_database;
 }
 
-static apr_status_t open_engine(djs_ctx_t *ctx, const parts_t *parts, djs_engine_t **engine)
+static apr_status_t open_engine(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *site)
 {
     apr_size_t i = find_engine(parts->settings->engine);
 
@@ -83,7 +91,7 @@ static apr_status_t open_engine(djs_ctx_t *ctx, const parts_t *parts, djs_engine
                         "DjangoSessionEngine %s needs a database: DBDriver and DBDParams",
                         engines[i].name);
     }
-    return engines[i].open(ctx, parts, engine);
+    return engines[i].open(ctx, parts, site);
 }
 
 static apr_status_t open_zone(djs_ctx_t *ctx, parts_t *parts)
@@ -97,7 +105,7 @@ static apr_status_t open_zone(djs_ctx_t *ctx, parts_t *parts)
 apr_status_t djs_stores_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_settings_t *settings,
                              djs_database_t *database, djs_site_t **site)
 {
-    parts_t parts = { pool, settings, NULL, database };
+    parts_t parts = { pool, settings, NULL, NULL, database };
     djs_site_t *opened = apr_pcalloc(pool, sizeof(*opened));
     djs_keyring_t *keys = NULL;
     apr_status_t rv = djs_keys_open(ctx, pool, settings, &keys);
@@ -106,7 +114,8 @@ apr_status_t djs_stores_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_setting
         rv = open_zone(ctx, &parts);
     }
     if (rv == APR_SUCCESS) {
-        rv = open_engine(ctx, &parts, &opened->engine);
+        parts.keys = keys;
+        rv = open_engine(ctx, &parts, opened);
     }
     if (rv == APR_SUCCESS && database != NULL) {
         rv = djs_users_db_open(ctx, pool, settings, parts.zone, database, &opened->users);
@@ -116,7 +125,6 @@ apr_status_t djs_stores_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_setting
     }
     opened->settings = settings;
     opened->keys = keys;
-    opened->wire = djs_wire_make(pool, keys, DJS_WIRE_SIGNED, NULL);
     opened->zone = parts.zone;
     *site = opened;
     return APR_SUCCESS;

@@ -466,7 +466,7 @@ static void a_login_works_the_first_time_whatever_the_cookie_is_worth(void **sta
     for (i = 0; i < sizeof(cookies) / sizeof(cookies[0]); i++) {
         table_t *table;
         memory_site_t *site = site_with_user(test, &table);
-        djs_record_t forged = { { "x:y:z", 5 }, LATER };
+        djs_record_t forged = { .data = { "x:y:z", 5 }, .expires = LATER };
         const char *why = cookies[i] ? cookies[i] : "no cookie";
         djs_middleware_t *mw;
         djs_session_t *session;

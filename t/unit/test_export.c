@@ -182,7 +182,7 @@ static void an_unreadable_session_is_invalid_and_empty(void **state)
 {
     test_t *test = *state;
     scene_t *scene = scene_of(test, "{\"a\":1}", on, off);
-    djs_record_t broken = { { "not ours:x:y", 12 }, LATER };
+    djs_record_t broken = { .data = { "not ours:x:y", 12 }, .expires = LATER };
 
     memory_engine_put(scene->site->memory, KEY, &broken);
     tell_env(test, scene, NULL);

@@ -656,7 +656,7 @@ static void a_session_that_cannot_be_read_is_left_alone(void **state)
 {
     test_t *test = *state;
     scene_t scene = scene_of(test, "{\"a\":1}");
-    djs_record_t broken = { { "not ours:x:y", 12 }, LATER };
+    djs_record_t broken = { .data = { "not ours:x:y", 12 }, .expires = LATER };
 
     memory_engine_put(scene.site->memory, KEY, &broken);
     ask(test, &scene, "{\"increment\":{\"n\":1}}");
