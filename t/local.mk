@@ -45,6 +45,8 @@ t_unit_libdjstest_la_SOURCES = \
 	t/unit/databases.h \
 	t/unit/engine_contract.c \
 	t/unit/engine_contract.h \
+	t/unit/lossy.c \
+	t/unit/lossy.h \
 	t/unit/memory_engine.c \
 	t/unit/memory_engine.h \
 	t/unit/support.c \

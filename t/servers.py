@@ -7,7 +7,8 @@ Database servers for tests: Debian's binaries, unprivileged, in folders of their
         server.driver       what DBDriver says
         server.stop(), server.start(), server.restart(): the same data, the same port
 
-All accept user "djs" without a password on TCP and on their socket. stop() can be "fast", as a
+All accept user "djs" without a password on TCP and on their socket, and user "djs_mortal", whose
+connections a test may kill without harm to others. stop() can be "fast", as a
 restart by the administrator is, or "immediate", as a crash is.
 """
 
@@ -142,6 +143,7 @@ class PostgreSQL(Server):
 
     def make_database(self):
         self.sql("CREATE DATABASE djs", database="postgres")
+        self.sql("CREATE ROLE djs_mortal SUPERUSER LOGIN")
 
 
 class MariaDB(Server):
@@ -175,9 +177,9 @@ class MariaDB(Server):
                         "-u", "root", "-N", "-B", "-e", text, database)
 
     def make_database(self):
-        self.sql("CREATE DATABASE djs CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci;"
-                 "CREATE USER djs@127.0.0.1; CREATE USER djs@localhost;"
-                 "GRANT ALL ON djs.* TO djs@127.0.0.1; GRANT ALL ON djs.* TO djs@localhost")
+        self.sql("CREATE DATABASE djs CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+        for user in ["djs@127.0.0.1", "djs@localhost", "djs_mortal@127.0.0.1"]:
+            self.sql(f"CREATE USER {user}; GRANT ALL ON djs.* TO {user}")
 
 
 def main():

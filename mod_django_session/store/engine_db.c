@@ -421,6 +421,10 @@ static apr_status_t db_replace(djs_engine_t *engine, djs_ctx_t *ctx, const char 
         if (rv != APR_SUCCESS || verdict == DONE) {
             return rv;
         }
+        if (verdict == CHANGED && lost) {
+            return djs_fail(ctx, DJS_ESTORE, "%s: the answer was lost, and others have changed the "
+                            "session since: nobody knows whether it was stored", db->swap.what);
+        }
         if (verdict == CHANGED) {
             break;
         }

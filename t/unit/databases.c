@@ -16,6 +16,7 @@ static test_database_t databases[TEST_DATABASES] = {
     { "mysql", "mysql", "DJS_TEST_MYSQL", NULL },
 };
 static char folder[64];
+static char other_params[TEST_DATABASES][300];
 static char file[80];
 
 /* In memory where that is possible: durability is not what is tested. */
@@ -54,6 +55,23 @@ const test_database_t *test_databases(void)
     return databases;
 }
 
+void test_databases_as(const char *user)
+{
+    int i;
+
+    (void)test_databases();
+    for (i = 1; i < TEST_DATABASES; i++) {
+        const char *params = databases[i].params;
+        const char *at = params != NULL ? strstr(params, "user=djs") : NULL;
+
+        if (at != NULL) {
+            snprintf(other_params[i], sizeof(other_params[i]), "%.*suser=%s%s", (int)(at - params),
+                     params, user, at + strlen("user=djs"));
+            databases[i].params = other_params[i];
+        }
+    }
+}
+
 static void is_not_there(void **state)
 {
     const test_database_t *database = *state;
@@ -81,14 +99,14 @@ static struct CMUnitTest test_of(const test_database_t *database, const database
     return test;
 }
 
-size_t test_on_databases(struct CMUnitTest *tests, size_t count, const database_row_t *rows,
-                         size_t row_count, CMFixtureFunction setup)
+static size_t test_from(int first, struct CMUnitTest *tests, size_t count,
+                        const database_row_t *rows, size_t row_count, CMFixtureFunction setup)
 {
     const test_database_t *all = test_databases();
     size_t row;
     int i;
 
-    for (i = 0; i < TEST_DATABASES; i++) {
+    for (i = first; i < TEST_DATABASES; i++) {
         if (all[i].params == NULL) {
             tests[count++] = test_absent(&all[i]);
             continue;
@@ -98,6 +116,18 @@ size_t test_on_databases(struct CMUnitTest *tests, size_t count, const database_
         }
     }
     return count;
+}
+
+size_t test_on_databases(struct CMUnitTest *tests, size_t count, const database_row_t *rows,
+                         size_t row_count, CMFixtureFunction setup)
+{
+    return test_from(0, tests, count, rows, row_count, setup);
+}
+
+size_t test_on_servers(struct CMUnitTest *tests, size_t count, const database_row_t *rows,
+                       size_t row_count, CMFixtureFunction setup)
+{
+    return test_from(1, tests, count, rows, row_count, setup); /* SQLite is the first */
 }
 
 djs_database_t *test_database_open(test_t *test, const test_database_t *which)

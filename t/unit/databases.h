@@ -23,6 +23,9 @@ typedef struct test_database_t {
 /** All of them; those that are not there have no params. Made once a program. */
 const test_database_t *test_databases(void);
 
+/** The same, but as another user than "djs" where there are users. Before anything else. */
+void test_databases_as(const char *user);
+
 /** A test of a table that runs on each database. */
 typedef struct database_row_t {
     const char *name;
@@ -37,6 +40,10 @@ typedef struct database_row_t {
  */
 size_t test_on_databases(struct CMUnitTest *tests, size_t count, const database_row_t *rows,
                          size_t row_count, CMFixtureFunction setup);
+
+/** The same, on those that have a server. */
+size_t test_on_servers(struct CMUnitTest *tests, size_t count, const database_row_t *rows,
+                       size_t row_count, CMFixtureFunction setup);
 
 /** The one skipped test. */
 struct CMUnitTest test_absent(const test_database_t *database);

@@ -19,6 +19,9 @@
 
 #define KEPT_MAX 10
 
+/* Who owns the connections that are killed. */
+#define MORTAL "djs_mortal"
+
 typedef struct pool_t {
     djs_dbd_source_t direct;
     pthread_mutex_t lock;
@@ -420,17 +423,17 @@ static void a_pool_of_the_child_ends_it_too(void **state)
 
 /* ---- Connections that die -------------------------------------------------------------------- */
 
-/* End all connections but the one that does it. */
+/* End all connections of this program but the one that does it: others use the servers, too. */
 static void kill_connections(db_state_t *s)
 {
     if (is(s, "postgresql")) {
         test_database_sql(s->which, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                                    "WHERE pid <> pg_backend_pid() AND datname = current_database()");
+                                    "WHERE pid <> pg_backend_pid() AND usename = '" MORTAL "'");
     }
     else if (is(s, "mysql")) {
         test_database_sql(s->which,
                           "BEGIN NOT ATOMIC FOR one IN (SELECT id FROM information_schema.processlist"
-                          " WHERE user = 'djs' AND id <> CONNECTION_ID()) DO KILL one.id; END FOR; END");
+                          " WHERE user = '" MORTAL "' AND id <> CONNECTION_ID()) DO KILL one.id; END FOR; END");
     }
 }
 
@@ -857,9 +860,12 @@ static const database_row_t rows[] = {
 int main(void)
 {
     static struct CMUnitTest tests[TEST_DATABASES * ROWS];
-    size_t count = test_on_databases(tests, 0, rows, ROWS, setup);
-    int failed = test_run("database", tests, count);
+    size_t count;
+    int failed;
 
+    test_databases_as(MORTAL);
+    count = test_on_databases(tests, 0, rows, ROWS, setup);
+    failed = test_run("database", tests, count);
     test_databases_end();
     return failed;
 }

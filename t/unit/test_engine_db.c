@@ -4,7 +4,9 @@
  */
 #include "databases.h"
 #include "engine_contract.h"
+#include "lossy.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "stores.h"
@@ -206,7 +208,167 @@ static void rows_of_djangos_are_read_cleared_and_written_alike(void **state)
     assert_number(done, 84, "cases of this database");
 }
 
+/* ---- Answers that are lost ------------------------------------------------------------------- */
+
+#define MARKER "what-is-lost"
+
+typedef struct lost_t {
+    contract_state_t contract; /* its engine goes through the proxy */
+    const test_database_t *which;
+    lossy_t *lossy;
+    const char *key;
+} lost_t;
+
+static test_database_t through_proxy(test_t *test, const test_database_t *which, lossy_t **lossy)
+{
+    const char *at = strstr(which->params, "port=");
+    test_database_t other = *which;
+
+    assert_non_null(at);
+    *lossy = lossy_start(test, atoi(at + 5));
+    other.params = apr_psprintf(test->pool, "%.*sport=%d%s", (int)(at - which->params),
+                                which->params, lossy_port(*lossy),
+                                at + 5 + strspn(at + 5, "0123456789"));
+    return other;
+}
+
+static int open_lossy(void **state)
+{
+    test_database_t other;
+    lost_t *lost;
+    void *made;
+
+    test_setup(&made);
+    lost = apr_pcalloc(((test_t *)made)->pool, sizeof(*lost));
+    lost->contract.test = *(test_t *)made;
+    lost->which = *state;
+    other = through_proxy(&lost->contract.test, lost->which, &lost->lossy);
+    lost->contract.engine = open_db(&lost->contract.test, &other);
+    lost->key = contract_key(&lost->contract.test);
+    *state = lost;
+    return 0;
+}
+
+static apr_status_t create_lossy(lost_t *lost, const djs_record_t *record)
+{
+    djs_engine_t *engine = lost->contract.engine;
+
+    return engine->ops->create(engine, lost->contract.test.ctx, lost->key, record);
+}
+
+static apr_status_t replace_lossy(lost_t *lost, const djs_record_t *seen,
+                                  const djs_record_t *record)
+{
+    djs_engine_t *engine = lost->contract.engine;
+
+    return engine->ops->replace(engine, lost->contract.test.ctx, lost->key, seen, record);
+}
+
+static void assert_there(lost_t *lost, const djs_record_t *expected)
+{
+    djs_engine_t *engine = lost->contract.engine;
+    djs_record_t found;
+
+    assert_status(lost->contract.test.ctx,
+                  engine->ops->load(engine, lost->contract.test.ctx, lost->key, &found),
+                  APR_SUCCESS, "load");
+    assert_bytes(found.data, expected->data, "data");
+    assert_number(found.expires, expected->expires, "its end");
+}
+
+/* An INSERT or a compare-and-swap that took effect, or did not, counts as what it did. */
+static void a_lost_statement_counts_once(void **state)
+{
+    static const loss_t losses[] = { LOSE_ANSWER, LOSE_REQUEST };
+    lost_t *lost = *state;
+    test_t *test = &lost->contract.test;
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        djs_record_t first = contract_record(test, "first " MARKER);
+        djs_record_t second = contract_record(test, "second " MARKER);
+
+        lost->key = contract_key(test);
+        lossy_lose(lost->lossy, losses[i], MARKER, NULL, NULL);
+        assert_status(test->ctx, create_lossy(lost, &first), APR_SUCCESS, "create");
+        assert_null(test->ctx->problem);
+        assert_number(lossy_count(lost->lossy), 2 * i + 1, "its answer or request was lost");
+        assert_there(lost, &first);
+        lossy_lose(lost->lossy, losses[i], MARKER, NULL, NULL);
+        assert_status(test->ctx, replace_lossy(lost, &first, &second), APR_SUCCESS, "replace");
+        assert_null(test->ctx->problem);
+        assert_number(lossy_count(lost->lossy), 2 * i + 2, "its answer or request was lost");
+        assert_there(lost, &second);
+    }
+}
+
+/* Another administrator's statement while nobody knows. */
+typedef struct meanwhile_t {
+    lost_t *lost;
+    const char *sql;
+} meanwhile_t;
+
+static void run_meanwhile(void *baton)
+{
+    const meanwhile_t *meanwhile = baton;
+
+    test_database_sql(meanwhile->lost->which, meanwhile->sql);
+}
+
+/* Nobody can say whether ours was among what happened: it is not done over. */
+static void a_lost_change_that_others_built_on_is_not_made_again(void **state)
+{
+    static const loss_t losses[] = { LOSE_ANSWER, LOSE_REQUEST };
+    lost_t *lost = *state;
+    test_t *test = &lost->contract.test;
+    djs_record_t first = contract_record(test, "1");
+    djs_record_t second = contract_record(test, "2 " MARKER);
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        meanwhile_t meanwhile = { lost, NULL };
+
+        lost->key = contract_key(test);
+        assert_status(test->ctx, create_lossy(lost, &first), APR_SUCCESS, "create");
+        meanwhile.sql = apr_psprintf(test->pool, "UPDATE django_session SET session_data = '3' "
+                                     "WHERE session_key = '%s'", lost->key);
+        lossy_lose(lost->lossy, losses[i], MARKER, run_meanwhile, &meanwhile);
+        assert_status(test->ctx, replace_lossy(lost, &first, &second), DJS_ESTORE, "who knows");
+        assert_non_null(strstr(test->ctx->problem, "lost"));
+        djs_forget(test->ctx);
+        first.data = djs_bytes("3");
+        assert_there(lost, &first);
+        first.data = djs_bytes("1");
+    }
+}
+
+/* The same data with another end is not ours: then two increments to the same number count twice. */
+static void anothers_equal_change_is_not_taken_for_a_lost_one(void **state)
+{
+    lost_t *lost = *state;
+    test_t *test = &lost->contract.test;
+    djs_record_t first = contract_record(test, "1");
+    djs_record_t ours = contract_record(test, "2 " MARKER);
+    meanwhile_t meanwhile = { lost, NULL };
+
+    ours.expires += 1;
+    assert_status(test->ctx, create_lossy(lost, &first), APR_SUCCESS, "create");
+    meanwhile.sql = apr_psprintf(test->pool, "UPDATE django_session SET session_data = '2 " MARKER
+                                 "' WHERE session_key = '%s'", lost->key);
+    lossy_lose(lost->lossy, LOSE_REQUEST, MARKER, run_meanwhile, &meanwhile);
+    assert_status(test->ctx, replace_lossy(lost, &first, &ours), DJS_ESTORE, "that was another's");
+    djs_forget(test->ctx);
+}
+
 /* ---- On each database ------------------------------------------------------------------------ */
+
+static const database_row_t lossy_rows[] = {
+    ON_EACH_DATABASE(a_lost_statement_counts_once),
+    ON_EACH_DATABASE(a_lost_change_that_others_built_on_is_not_made_again),
+    ON_EACH_DATABASE(anothers_equal_change_is_not_taken_for_a_lost_one),
+};
+
+#define LOSSY_ROWS (sizeof(lossy_rows) / sizeof(lossy_rows[0]))
 
 static const database_row_t rows[] = {
     ON_EACH_DATABASE(rows_of_djangos_are_read_cleared_and_written_alike),
@@ -216,12 +378,13 @@ static const database_row_t rows[] = {
 
 int main(void)
 {
-    static struct CMUnitTest tests[TEST_DATABASES * (CONTRACT_TESTS_MAX + ROWS)];
+    static struct CMUnitTest tests[TEST_DATABASES * (CONTRACT_TESTS_MAX + LOSSY_ROWS + ROWS)];
     static contract_t contracts[TEST_DATABASES];
     const test_database_t *databases = test_databases();
     size_t count = test_on_databases(tests, 0, rows, ROWS, open_rows);
     int i, failed;
 
+    count = test_on_servers(tests, count, lossy_rows, LOSSY_ROWS, open_lossy);
     for (i = 0; i < TEST_DATABASES; i++) {
         contracts[i].name = databases[i].name;
         contracts[i].open = open_db;
