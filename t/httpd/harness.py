@@ -43,8 +43,9 @@ PATIENCE = 120 if os.environ.get("DJS_WRAP") else 60
 BASE_MODULES = ["authn_core", "authz_core", "authz_user", "authz_host", "dbd", "alias", "env",
                 "dir", "headers", "proxy", "proxy_http", "rewrite", "include", "filter", "mime",
                 "setenvif"]
-#: what httpd itself says when a client has closed its connection at an unlucky moment
-HARMLESS = re.compile(r"AH03093: ")
+#: what httpd itself says when a connection ends at an unlucky moment: the client closed it, or httpd
+#: did, which closes the sockets under its workers when it is stopped
+HARMLESS = re.compile(r"AH0309[23]: ")
 LEVELS = re.compile(r"\[(?:\w*:)?(?:emerg|alert|crit|error|warn)\]")
 
 
