@@ -35,6 +35,8 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/export.h \
 	mod_django_session/core/json.c \
 	mod_django_session/core/json.h \
+	mod_django_session/core/memo.c \
+	mod_django_session/core/memo.h \
 	mod_django_session/core/middleware.c \
 	mod_django_session/core/middleware.h \
 	mod_django_session/core/moment.c \

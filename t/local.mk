@@ -14,6 +14,7 @@ UNIT_TESTS = \
 	t/unit/test_export \
 	t/unit/test_json \
 	t/unit/test_keys \
+	t/unit/test_memo \
 	t/unit/test_middleware \
 	t/unit/test_moment \
 	t/unit/test_password \

@@ -50,6 +50,8 @@ typedef struct djs_host_t {
     void (*progress)(void *baton, apr_size_t done);
 } djs_host_t;
 
+typedef struct djs_memo_t djs_memo_t; /* memo.h */
+
 /** One call, or the calls of one request. Not shared between threads. */
 typedef struct djs_ctx_t {
     apr_pool_t *pool;             /* where results live */
@@ -59,6 +61,7 @@ typedef struct djs_ctx_t {
     const char *problem;          /* NULL, or the first failure as a sentence, no secrets */
     const djs_host_t *host;       /* NULL: none */
     void *baton;                  /* the host's, given back to its functions */
+    djs_memo_t *memo;             /* NULL, or what is remembered for this client */
 } djs_ctx_t;
 
 /**

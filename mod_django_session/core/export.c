@@ -10,6 +10,7 @@
 
 #include "encode.h"
 #include "json.h"
+#include "memo.h"
 
 /* ---- Names ----------------------------------------------------------------------------------- */
 
@@ -292,6 +293,19 @@ static void tell_env_end(teller_t *teller)
     tell(teller, "DJANGO_SESSION_EXPIRE_AT_BROWSER_CLOSE", browser_close);
 }
 
+/* The digest of a session key that does not change from request to request. */
+static const char *id_of(djs_ctx_t *ctx, const djs_keyring_t *keys, const char *key)
+{
+    djs_bytes_t digest;
+    int unused;
+
+    if (!djs_memo_find(ctx, keys, djs_bytes(key), &digest, &unused)) {
+        digest = djs_bytes(djs_secret_digest(ctx->pool, keys, key));
+        djs_memo_note(ctx, keys, djs_bytes(key), digest, 0);
+    }
+    return digest.data;
+}
+
 static void tell_env_id(teller_t *teller)
 {
     const djs_export_facts_t *facts = teller->facts;
@@ -301,7 +315,7 @@ static void tell_env_id(teller_t *teller)
         key = NULL;
     }
     tell(teller, "DJANGO_SESSION_ID",
-         key != NULL ? djs_secret_digest(teller->ctx->pool, facts->site->keys, key) : NULL);
+         key != NULL ? id_of(teller->ctx, facts->site->keys, key) : NULL);
 }
 
 apr_status_t djs_export_env(djs_ctx_t *ctx, const djs_export_facts_t *facts, djs_export_fn put,

@@ -9,6 +9,7 @@
  */
 #include "signing.h"
 #include "encode.h"
+#include "memo.h"
 
 #include <openssl/evp.h>
 
@@ -287,10 +288,11 @@ apr_status_t djs_signing_inspect(djs_ctx_t *ctx, const djs_signer_t *signer,
                                  apr_interval_time_t max_age, djs_bytes_t text, djs_bytes_t *data,
                                  int *key_index, apr_time_t *signed_at)
 {
-    djs_bytes_t value, signature, payload, stamp;
+    djs_bytes_t value, signature, payload, stamp, known;
     apr_time_t when;
     apr_status_t rv;
     int key = -1;
+    int is_known;
 
     if (text.len > DJS_SIGNED_TEXT_MAX) {
         return djs_fail(ctx, DJS_ELIMIT, "signed text of %" APR_SIZE_T_FMT
@@ -299,7 +301,8 @@ apr_status_t djs_signing_inspect(djs_ctx_t *ctx, const djs_signer_t *signer,
     if (!split_last(text, &value, &signature)) {
         return djs_fail(ctx, DJS_EBADSIG, "signed text without a \":\"");
     }
-    rv = verify(ctx, signer, value, signature, &key);
+    is_known = djs_memo_find(ctx, signer, text, &known, &key);
+    rv = is_known ? APR_SUCCESS : verify(ctx, signer, value, signature, &key);
     if (rv != APR_SUCCESS) {
         return rv;
     }
@@ -321,7 +324,15 @@ apr_status_t djs_signing_inspect(djs_ctx_t *ctx, const djs_signer_t *signer,
                         " s ago, allowed are %" APR_TIME_T_FMT " s",
                         apr_time_sec(ctx->now - when), apr_time_sec(max_age));
     }
-    return read_payload(ctx, payload, data);
+    if (is_known) {
+        *data = known;
+        return APR_SUCCESS;
+    }
+    rv = read_payload(ctx, payload, data);
+    if (rv == APR_SUCCESS) {
+        djs_memo_note(ctx, signer, text, *data, key);
+    }
+    return rv;
 }
 
 apr_status_t djs_signing_loads(djs_ctx_t *ctx, const djs_signer_t *signer,

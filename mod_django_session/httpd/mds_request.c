@@ -7,6 +7,8 @@
 #include <apr_atomic.h>
 #include <util_filter.h>
 
+#include "../core/memo.h"
+
 /* ---- a limit for messages ---- */
 
 int mds_may_log(mds_message_t message, apr_time_t now)
@@ -214,12 +216,28 @@ static int same_site(const djs_site_t *a, const djs_site_t *b)
            && strcmp(a->settings->cookie_name, b->settings->cookie_name) == 0;
 }
 
-static mds_session_t *begin(mds_request_t *request, const djs_site_t *site)
+/*
+ * What is remembered for the requests of a connection. The streams of an HTTP/2 connection are many
+ * at a time, each on a connection of its own that does not live long enough to be worth it.
+ */
+static djs_memo_t *memo_of(conn_rec *connection)
+{
+    djs_memo_t *memo = ap_get_module_config(connection->conn_config, &django_session_module);
+
+    if (!memo && !connection->master) {
+        memo = djs_memo_make(connection->pool);
+        ap_set_module_config(connection->conn_config, &django_session_module, memo);
+    }
+    return memo;
+}
+
+static mds_session_t *begin(request_rec *r, mds_request_t *request, const djs_site_t *site)
 {
     mds_session_t *session = apr_pcalloc(request->ctx.pool, sizeof(*session));
 
     if (!request->sessions) {
         request->ctx.patience = site->settings->store_timeout;
+        request->ctx.memo = request->cookie ? memo_of(r->connection) : NULL;
     }
     session->site = site;
     session->middleware = djs_middleware_begin(&request->ctx, site, request->cookie);
@@ -256,7 +274,7 @@ mds_session_t *mds_session(request_rec *r, mds_view_t *view)
             return session;
         }
     }
-    return begin(request, lasting(request->ctx.pool, view));
+    return begin(r, request, lasting(request->ctx.pool, view));
 }
 
 apr_status_t mds_session_user(request_rec *r, const mds_view_t *view, mds_session_t *session)

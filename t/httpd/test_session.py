@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions over HTTP: found or not and why, shared with Django both ways, changed at once by many."""
+import http.client
 import json
 import threading
 import urllib.parse
 
 import pytest
 
-from harness import wait_until
+from harness import PATIENCE, wait_until
 
 ON = "DjangoSession On\nDjangoSessionUpdate On\n"
 
@@ -323,6 +324,37 @@ def test_a_slow_request_does_not_lose_its_session(site):
     thread.join()
     assert answers[0].status == 200 and answers[0].cookie() == key
     assert site.read_session(key) == {"a": 1, "user": "bob", "b": 2}
+
+
+def test_a_connection_remembers_nothing_that_has_changed(each_site):
+    """What was worked out for a connection's last request is used only while it is true."""
+    ours = each_site.create_session({"n": 1})
+    others = each_site.create_session({"n": "another visitor's"})
+    server = each_site.httpd(ON)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+
+    def ask(key, path="/cgi/env"):
+        connection.request("GET", path, headers={"Cookie": f"sessionid={key}"})
+        body = connection.getresponse().read()
+        assert connection.sock is not None, "httpd has closed the connection"
+        env = json.loads(body) if path == "/cgi/env" else {}
+        return env.get("DJANGO_SESSION_STATUS"), env.get("DJANGO_SESSION")
+
+    try:
+        first = [ask(ours) for _ in range(3)]
+        socket = connection.sock
+        assert first == [("active", '{"n":1}')] * 3
+        assert ask(others) == ("active", '{"n":"another visitor\'s"}')
+        ask(ours, reply(update(set={"n": 2})))
+        assert ask(ours) == ("active", '{"n":2}')
+        each_site.database.execute("UPDATE django_session SET session_data = %s "
+                                   "WHERE session_key = %s", ("e30:1:forged", ours))
+        assert ask(ours) == ("invalid", "{}")
+        each_site.database.execute("DELETE FROM django_session WHERE session_key = %s", (others,))
+        assert ask(others) == ("new", "{}")
+        assert connection.sock is socket, "one connection"
+    finally:
+        connection.close()
 
 
 def test_a_session_that_is_deleted_meanwhile_is_not_resurrected(each_site):

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is remembered for a client: found again, forgotten in turn, wiped.
+ */
+#include "memo.h"
+#include "signing.h"
+#include "support.h"
+
+#include <string.h>
+
+#include <apr_strings.h>
+
+static djs_ctx_t *with_memo(test_t *test)
+{
+    test->ctx->memo = djs_memo_make(test->pool);
+    return test->ctx;
+}
+
+static void assert_found(djs_ctx_t *ctx, const void *by, const char *from, const char *expected,
+                         int expected_detail, const char *why)
+{
+    djs_bytes_t to;
+    int detail;
+
+    assert_number(djs_memo_find(ctx, by, djs_bytes(from), &to, &detail), 1, why);
+    assert_bytes(to, djs_bytes(expected), why);
+    assert_number(detail, expected_detail, why);
+}
+
+static int is_known(djs_ctx_t *ctx, const void *by, const char *from)
+{
+    djs_bytes_t to;
+    int detail;
+
+    return djs_memo_find(ctx, by, djs_bytes(from), &to, &detail);
+}
+
+static void what_was_noted_is_found_for_the_same_input_only(void **state)
+{
+    djs_ctx_t *ctx = with_memo(*state);
+    int ours, others;
+
+    assert_false(is_known(ctx, &ours, "input"));
+    djs_memo_note(ctx, &ours, djs_bytes("input"), djs_bytes("result"), 7);
+    assert_found(ctx, &ours, "input", "result", 7, "the same");
+    assert_false(is_known(ctx, &others, "input"));
+    assert_false(is_known(ctx, &ours, "inpuT"));
+    assert_false(is_known(ctx, &ours, "inpu"));
+    assert_false(is_known(ctx, &ours, "inputs"));
+    assert_false(is_known(ctx, &ours, ""));
+    djs_memo_note(ctx, &ours, djs_bytes("nothing"), djs_bytes(""), 0);
+    assert_found(ctx, &ours, "nothing", "", 0, "an empty result");
+}
+
+static void a_result_that_was_found_is_the_callers_own(void **state)
+{
+    djs_ctx_t *ctx = with_memo(*state);
+    djs_bytes_t to;
+    int by, detail, i;
+
+    djs_memo_note(ctx, &by, djs_bytes("input"), djs_bytes("result"), 0);
+    assert_true(djs_memo_find(ctx, &by, djs_bytes("input"), &to, &detail));
+    for (i = 0; i < 10; i++) {
+        djs_memo_note(ctx, &by, djs_bytes("another"), djs_bytes("RESULT"), 0);
+    }
+    assert_false(is_known(ctx, &by, "input"));
+    assert_bytes(to, djs_bytes("result"), "unharmed");
+}
+
+static void the_oldest_makes_room(void **state)
+{
+    djs_ctx_t *ctx = with_memo(*state);
+    int by, i;
+
+    for (i = 0; i < 100; i++) {
+        char *from = apr_psprintf(ctx->pool, "input %d", i);
+
+        djs_memo_note(ctx, &by, djs_bytes(from), djs_bytes(from + 6), i);
+        assert_found(ctx, &by, from, from + 6, i, "the last");
+    }
+    assert_true(is_known(ctx, &by, "input 98"));
+    assert_false(is_known(ctx, &by, "input 50"));
+}
+
+static void what_is_large_is_not_kept(void **state)
+{
+    djs_ctx_t *ctx = with_memo(*state);
+    char *large = apr_palloc(ctx->pool, DJS_MEMO_MAX + 1);
+    djs_bytes_t to;
+    int by, detail;
+
+    memset(large, 'x', DJS_MEMO_MAX + 1);
+    djs_memo_note(ctx, &by, djs_bytes_of(large, DJS_MEMO_MAX), djs_bytes("y"), 0);
+    assert_false(djs_memo_find(ctx, &by, djs_bytes_of(large, DJS_MEMO_MAX), &to, &detail));
+    djs_memo_note(ctx, &by, djs_bytes_of(large, DJS_MEMO_MAX - 1), djs_bytes("y"), 0);
+    assert_true(djs_memo_find(ctx, &by, djs_bytes_of(large, DJS_MEMO_MAX - 1), &to, &detail));
+    assert_bytes(to, djs_bytes("y"), "as large as may be");
+}
+
+static void without_a_memo_nothing_is_kept(void **state)
+{
+    test_t *test = *state;
+    int by;
+
+    assert_null(test->ctx->memo);
+    djs_memo_note(test->ctx, &by, djs_bytes("input"), djs_bytes("result"), 0);
+    assert_false(is_known(test->ctx, &by, "input"));
+}
+
+/* What a cleanup sees that runs after the memo's: the last one registered runs first. */
+typedef struct witness_t {
+    const char *start, *end; /* memory of the pool */
+    int left;                /* of the secret's bytes */
+} witness_t;
+
+static int count_secret(const witness_t *witness)
+{
+    const char *at;
+    int count = 0;
+
+    for (at = witness->start; at < witness->end; at++) {
+        count += *at == '!';
+    }
+    return count;
+}
+
+static apr_status_t look(void *data)
+{
+    witness_t *witness = data;
+
+    witness->left = count_secret(witness);
+    return APR_SUCCESS;
+}
+
+static void what_it_holds_is_wiped_with_its_pool_and_when_replaced(void **state)
+{
+    test_t *test = *state;
+    witness_t witness = { NULL, NULL, -1 };
+    apr_pool_t *pool;
+    int by, i;
+
+    apr_pool_create(&pool, test->pool);
+    apr_pool_cleanup_register(pool, &witness, look, apr_pool_cleanup_null);
+    test->ctx->memo = djs_memo_make(pool);
+    witness.start = apr_pcalloc(pool, 8);
+    djs_memo_note(test->ctx, &by, djs_bytes("!!!!"), djs_bytes("!!!!!!"), 0);
+    for (i = 0; i < 3; i++) {
+        djs_memo_note(test->ctx, &by, djs_bytes("a"), djs_bytes("b"), 0);
+    }
+    witness.end = apr_pcalloc(pool, 8);
+    assert_number(count_secret(&witness), 10, "it is there");
+    djs_memo_note(test->ctx, &by, djs_bytes("a"), djs_bytes("b"), 0);
+    assert_number(count_secret(&witness), 0, "replaced");
+    djs_memo_note(test->ctx, &by, djs_bytes("!!"), djs_bytes("!!!"), 0);
+    assert_number(count_secret(&witness), 5, "another is there");
+    apr_pool_destroy(pool);
+    assert_number(witness.left, 0, "bytes left when the pool went");
+    test->ctx->memo = NULL;
+}
+
+static void a_signed_text_is_verified_once_and_its_age_each_time(void **state)
+{
+    test_t *test = *state;
+    djs_ctx_t *ctx = with_memo(test);
+    djs_keyring_t *keys = djs_keyring_make(test->pool, djs_bytes("secret"), NULL, 0);
+    djs_signer_t *signer = djs_signer_make(test->pool, keys, "salt", DJS_SIGNING_SHA256);
+    djs_signer_t *other = djs_signer_make(test->pool, keys, "pepper", DJS_SIGNING_SHA256);
+    djs_bytes_t text, data, forged;
+    apr_size_t i;
+    int round;
+
+    assert_status(ctx, djs_signing_dumps(ctx, signer, 1, djs_bytes("{\"a\":\"aaaaaaaaaaaaaaaaa\"}"),
+                                         &text), APR_SUCCESS, "sign");
+    for (round = 0; round < 2; round++) {
+        int key = -1;
+        apr_time_t at = 0;
+
+        assert_status(ctx, djs_signing_inspect(ctx, signer, apr_time_from_sec(10), text, &data,
+                                               &key, &at), APR_SUCCESS, "read");
+        assert_bytes(data, djs_bytes("{\"a\":\"aaaaaaaaaaaaaaaaa\"}"), "its data");
+        assert_number(key, 0, "the key");
+        assert_number(at, TEST_NOW, "the time");
+        assert_status(ctx, djs_signing_loads(ctx, other, DJS_NO_MAX_AGE, text, &data), DJS_EBADSIG,
+                      "another's salt");
+        djs_forget(ctx);
+    }
+    for (i = 0; i < text.len; i++) {
+        forged = djs_bytes_copy(test->pool, text);
+        ((char *)forged.data)[i] ^= 1;
+        assert_int_not_equal(djs_signing_loads(ctx, signer, DJS_NO_MAX_AGE, forged, &data),
+                             APR_SUCCESS);
+        djs_forget(ctx);
+    }
+    assert_status(ctx, djs_signing_loads(ctx, signer, apr_time_from_sec(10), text, &data),
+                  APR_SUCCESS, "still known");
+    ctx->now += apr_time_from_sec(11);
+    assert_status(ctx, djs_signing_loads(ctx, signer, apr_time_from_sec(10), text, &data),
+                  DJS_EEXPIRED, "known, and too old");
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        TEST(what_was_noted_is_found_for_the_same_input_only),
+        TEST(a_result_that_was_found_is_the_callers_own),
+        TEST(the_oldest_makes_room),
+        TEST(what_is_large_is_not_kept),
+        TEST(without_a_memo_nothing_is_kept),
+        TEST(what_it_holds_is_wiped_with_its_pool_and_when_replaced),
+        TEST(a_signed_text_is_verified_once_and_its_age_each_time),
+    };
+
+    return RUN_TESTS(tests);
+}
