@@ -100,6 +100,7 @@ mod_django_session_mod_django_session_la_LDFLAGS = -module -avoid-version -share
 mod_django_session_mod_django_session_la_LIBADD = libdjsstore.la libdjscore.la
 mod_django_session_mod_django_session_la_SOURCES = \
 	mod_django_session/httpd/mds.h \
+	mod_django_session/httpd/mds_api.c \
 	mod_django_session/httpd/mds_auth.c \
 	mod_django_session/httpd/mds_config.c \
 	mod_django_session/httpd/mds_export.c \
@@ -112,7 +113,8 @@ mod_django_session_mod_django_session_la_SOURCES = \
 # What another module needs to bring an engine; each compiles alone, beside httpd's.
 httpdinclude_HEADERS += \
 	mod_django_session/core/djs.h \
-	mod_django_session/djs_engine.h
+	mod_django_session/djs_engine.h \
+	mod_django_session/mod_django_session.h
 
 # ---- cli: the administrator's tool -----------------------------------------------------------
 

@@ -10,6 +10,7 @@ UNIT_TESTS = \
 	t/unit/test_djs \
 	t/unit/test_encode \
 	t/unit/test_engine_db \
+	t/unit/test_engine_dbm \
 	t/unit/test_expiry \
 	t/unit/test_export \
 	t/unit/test_json \
@@ -62,6 +63,31 @@ t_unit_session_driver_SOURCES = \
 	mod_django_session/cli/options.c \
 	mod_django_session/cli/site.c \
 	t/unit/session_driver.c
+
+# Other modules, as their authors would build them with apxs: one with an engine of its own, one that
+# looks at and into sessions. They link with nothing of ours; without an rpath libtool would make no
+# modules of what is not installed.
+other_cppflags = $(core_includes) $(HTTPD_CPPFLAGS) $(APR_CPPFLAGS) $(DJS_CPPFLAGS)
+other_ldflags = -module -avoid-version -shared -rpath /nowhere $(DJS_LDFLAGS)
+noinst_LTLIBRARIES += t/engine_dbm/mod_django_session_dbm.la t/probe/mod_django_session_probe.la
+
+t_probe_mod_django_session_probe_la_CPPFLAGS = $(other_cppflags)
+t_probe_mod_django_session_probe_la_LDFLAGS = $(other_ldflags)
+t_probe_mod_django_session_probe_la_LIBADD =
+t_probe_mod_django_session_probe_la_SOURCES = t/probe/mod_django_session_probe.c
+
+t_engine_dbm_mod_django_session_dbm_la_CPPFLAGS = $(other_cppflags)
+t_engine_dbm_mod_django_session_dbm_la_LDFLAGS = $(other_ldflags)
+t_engine_dbm_mod_django_session_dbm_la_LIBADD =
+t_engine_dbm_mod_django_session_dbm_la_SOURCES = \
+	t/engine_dbm/engine_dbm.c \
+	t/engine_dbm/engine_dbm.h \
+	t/engine_dbm/mod_django_session_dbm.c
+
+t_unit_test_engine_dbm_CPPFLAGS = -I$(srcdir)/t/engine_dbm $(AM_CPPFLAGS) $(HTTPD_CPPFLAGS)
+t_unit_test_engine_dbm_SOURCES = \
+	t/engine_dbm/engine_dbm.c \
+	t/unit/test_engine_dbm.c
 
 TESTS = $(check_PROGRAMS) t/checks/run
 

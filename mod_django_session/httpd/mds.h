@@ -85,6 +85,7 @@ struct mds_view_t {
     mds_view_t *next;
     mds_server_t *server;
     const djs_settings_t *settings; /* complete */
+    int auth;              /* AuthType Django in the configuration */
     int on;                /* DjangoSession On, or AuthType Django in the configuration */
     const djs_site_t *site; /* NULL until it is opened */
     int transient;         /* lives with a request */
@@ -142,6 +143,19 @@ apr_status_t mds_view_check(djs_ctx_t *ctx, mds_view_t *view) DJS_MUST_CHECK;
 /** Check the view and open its site, unless it is open. DJS_EINVAL as above. */
 apr_status_t mds_view_open(djs_ctx_t *ctx, mds_view_t *view) DJS_MUST_CHECK;
 
+/* ---- other modules: mds_api.c ---- */
+
+void mds_api_register(void);
+
+/** Is there an engine of this name, ours or another module's? DJS_EINVAL: tells which there are. */
+apr_status_t mds_engine_check(djs_ctx_t *ctx, const char *name) DJS_MUST_CHECK;
+/** Have another module open its engine. DJS_EINVAL. */
+apr_status_t mds_engine_open(djs_ctx_t *ctx, apr_pool_t *pool, server_rec *server,
+                             const char *name, djs_engine_t **engine) DJS_MUST_CHECK;
+/** Tell it that this process begins to use it; nothing for an engine of ours. */
+apr_status_t mds_engine_child_init(djs_ctx_t *ctx, apr_pool_t *pool, const char *name,
+                                   djs_engine_t *engine) DJS_MUST_CHECK;
+
 /* ---- requests: mds_request.c ---- */
 
 /** The session of a client's request on one site. */
@@ -154,6 +168,8 @@ struct mds_session_t {
     apr_status_t outcome;   /* of that */
     djs_user_t *user;       /* NULL: nobody */
     djs_reason_t reason;    /* why nobody */
+    apr_array_header_t *operations; /* what modules ask for, const char *; NULL: nothing */
+    djs_update_t *update;   /* those, parsed; NULL: none */
 };
 
 /** A client's request with all its subrequests and internal redirects. */

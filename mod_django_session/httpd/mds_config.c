@@ -38,22 +38,20 @@ static const char *resolve_secret(apr_pool_t *pool, const char *spec)
     return path ? apr_pstrcat(pool, apr_pstrmemdup(pool, spec, prefix), path, NULL) : spec;
 }
 
-/* What only the server can say of a value, beside what djs_settings_set() judges. */
-static const char *adapt(cmd_parms *cmd, const djs_setting_row_t *row, const char *value,
-                         const char **adapted)
+/*
+ * What only the server can make of a value. Whether there is an engine of this name is judged when
+ * all modules are loaded.
+ */
+static void adapt(cmd_parms *cmd, const djs_setting_row_t *row, const char *value,
+                  const char **adapted)
 {
     *adapted = value;
     if (row->kind == DJS_KIND_SECRET || row->kind == DJS_KIND_SECRETS) {
         *adapted = resolve_secret(cmd->pool, value);
     }
-    else if (row->id == DJS_SETTING_ENGINE) {
+    else if (row->id == DJS_SETTING_ENGINE && djs_stores_engine_name(value)) {
         *adapted = djs_stores_engine_name(value);
-        if (!*adapted) {
-            return apr_psprintf(cmd->pool, "%s: there is no engine \"%s\"; there is: %s",
-                                row->directive, value, djs_stores_names(cmd->pool));
-        }
     }
-    return NULL;
 }
 
 static const char *set_directive(cmd_parms *cmd, void *section, int argc, char *const argv[])
@@ -69,11 +67,11 @@ static const char *set_directive(cmd_parms *cmd, void *section, int argc, char *
         return refuse_htaccess(cmd);
     }
     error = ap_check_cmd_context(cmd, NOT_IN_LIMIT);
-    for (i = 0; !error && i < argc; i++) {
-        error = adapt(cmd, row, argv[i], &values[i]);
-    }
     if (error) {
         return error;
+    }
+    for (i = 0; i < argc; i++) {
+        adapt(cmd, row, argv[i], &values[i]);
     }
     if (djs_settings_set(&ctx, dir->set, row, argc, values) != APR_SUCCESS) {
         return ctx.problem;
@@ -352,20 +350,42 @@ static void say(void *failed, int ok, const char *what)
     printf("%s: %s\n", ok ? "ok" : "FAIL", what);
 }
 
-/* A site of its own: mod_dbd lends connections only to children. */
+/* mod_dbd lends connections only to children. */
+static apr_status_t open_database(djs_ctx_t *ctx, const mds_server_t *server,
+                                  djs_database_t **database)
+{
+    djs_dbd_source_t source;
+    apr_status_t rv;
+
+    if (!server->database) {
+        return APR_SUCCESS;
+    }
+    rv = djs_dbd_direct_source(ctx, ctx->pool, server->driver, server->params, &source);
+    if (rv == APR_SUCCESS) {
+        rv = djs_database_open(ctx, ctx->pool, &source, server->driver, database);
+    }
+    return rv;
+}
+
+/* A site of its own, as a child would have. */
 static apr_status_t open_directly(djs_ctx_t *ctx, const mds_view_t *view, djs_site_t **site)
 {
-    const mds_server_t *server = view->server;
-    djs_dbd_source_t source;
-    djs_database_t *database;
-    apr_status_t rv
-        = djs_dbd_direct_source(ctx, ctx->pool, server->driver, server->params, &source);
+    const char *name = view->settings->engine;
+    djs_database_t *database = NULL;
+    djs_engine_t *engine;
+    apr_status_t rv = open_database(ctx, view->server, &database);
 
-    if (rv == APR_SUCCESS) {
-        rv = djs_database_open(ctx, ctx->pool, &source, server->driver, &database);
+    if (rv == APR_SUCCESS && djs_stores_engine_name(name)) {
+        return djs_stores_open(ctx, ctx->pool, view->settings, database, site);
     }
     if (rv == APR_SUCCESS) {
-        rv = djs_stores_open(ctx, ctx->pool, view->settings, database, site);
+        rv = mds_engine_open(ctx, ctx->pool, view->server->server, name, &engine);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = mds_engine_child_init(ctx, ctx->pool, name, engine);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = djs_stores_open_around(ctx, ctx->pool, view->settings, database, engine, site);
     }
     return rv;
 }
@@ -411,6 +431,16 @@ static int check_store(walk_t *walk, mds_server_t *server, const mds_dir_t *dir,
 
 /* ---- the check of every start ---- */
 
+static apr_status_t prepare(djs_ctx_t *ctx, mds_view_t *view)
+{
+    apr_status_t rv = mds_engine_check(ctx, view->settings->engine);
+
+    if (rv != APR_SUCCESS || !view->on) {
+        return rv;
+    }
+    return must_wait(view->settings) ? mds_view_check(ctx, view) : mds_view_open(ctx, view);
+}
+
 static int judge(walk_t *walk, mds_server_t *server, mds_dir_t *dir)
 {
     mds_view_t *view = mds_view_of(dir, server, walk->pool);
@@ -423,17 +453,27 @@ static int judge(walk_t *walk, mds_server_t *server, mds_dir_t *dir)
     else {
         collect_header_names(server, names, walk->pool);
     }
-    if (!view->on) {
-        return 1;
-    }
-    if ((must_wait(view->settings) ? mds_view_check(&ctx, view) : mds_view_open(&ctx, view))
-        == APR_SUCCESS) {
-        return walk->checked ? check_store(walk, server, dir, view) : 1;
+    if (prepare(&ctx, view) == APR_SUCCESS) {
+        return view->on && walk->checked ? check_store(walk, server, dir, view) : 1;
     }
     ap_log_error(APLOG_MARK, APLOG_ERR | APLOG_STARTUP, 0, server->server,
                  DJSNO(0101) "in the configuration of %s: %s",
                  place(walk->pool, server, dir), ctx.problem);
     return 0;
+}
+
+/* A virtual host without a directive of ours shares the main server's configuration in httpd. */
+static void part_servers(apr_pool_t *pool, server_rec *server)
+{
+    for (; server; server = server->next) {
+        mds_server_t *mine = mds_server_of(server);
+
+        if (mine->server != server) {
+            mine = apr_pmemdup(pool, mine, sizeof(*mine));
+            mine->server = server;
+            ap_set_module_config(server->module_config, &django_session_module, mine);
+        }
+    }
 }
 
 int mds_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server)
@@ -446,6 +486,7 @@ int mds_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, ser
         && ap_exists_config_define("DJANGO_CHECK")) {
         walk.checked = apr_array_make(pconf, 4, sizeof(const djs_engine_t *));
     }
+    part_servers(pconf, server);
     return walk_all(&walk, server) == 0 ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }
 

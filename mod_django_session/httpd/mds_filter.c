@@ -192,7 +192,10 @@ static void note_login(request_rec *r, djs_ctx_t *ctx, const mds_session_t *sess
     }
 }
 
-/* What the application may ask for, and has said well. NULL: nothing; the answer may be 500. */
+/*
+ * What the application may ask for, and has said well, behind what modules asked for. NULL:
+ * nothing; the answer may be 500.
+ */
 static djs_update_t *allowed_update(request_rec *r, const djs_settings_t *settings,
                                     const mds_session_t *session, const taken_t *taken,
                                     int *status)
@@ -201,9 +204,9 @@ static djs_update_t *allowed_update(request_rec *r, const djs_settings_t *settin
     djs_update_t *update;
 
     if (is_empty(taken) || r->status >= HTTP_INTERNAL_SERVER_ERROR) {
-        return NULL;
+        return session->update;
     }
-    update = djs_update_make(ctx);
+    update = session->update ? session->update : djs_update_make(ctx);
     if (parse(ctx, taken, update) != APR_SUCCESS) {
         log_failure(r, session, DJS_EINVAL, ctx->problem);
         djs_forget(ctx);
@@ -276,18 +279,17 @@ static void finish(request_rec *r, mds_request_t *request)
     int on = view->on || mds_is_our_auth(r);
     mds_session_t *mine = on ? mds_session(r, view) : NULL;
     taken_t taken = take_update(r);
-    djs_update_t *update = NULL;
     mds_session_t *session;
 
     request->cookies = apr_array_make(r->pool, 1, sizeof(const char *));
     if (mine && view->settings->update != DJS_UPDATE_OFF) {
-        update = allowed_update(r, view->settings, mine, &taken, &request->status);
+        mine->update = allowed_update(r, view->settings, mine, &taken, &request->status);
     }
     else if (!is_empty(&taken)) {
         warn_of_update(r);
     }
     for (session = request->sessions; session; session = session->next) {
-        finish_session(r, request, session, session == mine ? update : NULL);
+        finish_session(r, request, session, session->update);
     }
 }
 

@@ -30,6 +30,7 @@ typedef struct opened_t {
     const djs_settings_t *settings;
     const djs_database_t *database;
     const djs_site_t *site;
+    server_rec *server; /* NULL: an engine of ours, which may be of many virtual hosts */
 } opened_t;
 
 static opened_t *opened;
@@ -81,9 +82,22 @@ static apr_status_t leave_if_stuck(void *data)
     return APR_SUCCESS;
 }
 
+/* An engine of another module learns that this child will use it. */
+static void begin_engine(apr_pool_t *pchild, const opened_t *one)
+{
+    djs_ctx_t ctx = { .pool = pchild, .now = apr_time_now() };
+    const char *name = one->settings->engine;
+
+    if (mds_engine_child_init(&ctx, pchild, name, one->site->engine) != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, one->server ? one->server : ap_server_conf,
+                     DJSNO(0104) "engine %s is not ready in this child: %s", name, ctx.problem);
+    }
+}
+
 void mds_child_init(apr_pool_t *pchild, server_rec *server)
 {
     server_rec *s;
+    opened_t *one;
     apr_status_t rv;
 
     apr_pool_create(&mds_process.pool, pchild);
@@ -99,6 +113,9 @@ void mds_child_init(apr_pool_t *pchild, server_rec *server)
         if (mds_server_of(s)->database) {
             djs_database_stop_with(mds_server_of(s)->database, pchild);
         }
+    }
+    for (one = opened; one; one = one->next) {
+        begin_engine(pchild, one);
     }
     mds_process.running = 1;
 }
@@ -223,7 +240,8 @@ static mds_view_t *make_view(apr_pool_t *pool, const mds_dir_t *dir, mds_server_
     view->server = server;
     view->transient = dir->transient;
     view->settings = djs_settings_complete(pool, dir->set);
-    view->on = view->settings->session || dir->auth;
+    view->auth = dir->auth;
+    view->on = view->settings->session || view->auth;
     return view;
 }
 
@@ -253,7 +271,8 @@ static int same_store(const opened_t *one, const mds_view_t *view)
     const djs_setting_row_t *rows = djs_setting_rows();
     apr_size_t i;
 
-    if (one->database != view->server->database) {
+    if (one->database != view->server->database
+        || (one->server && one->server != view->server->server)) {
         return 0;
     }
     for (i = 0; i < sizeof(store_settings) / sizeof(store_settings[0]); i++) {
@@ -276,6 +295,28 @@ static const djs_settings_t *settings_of_store(apr_pool_t *pool, const djs_setti
     return djs_settings_complete(pool, few);
 }
 
+/* With an engine of ours or of another module. */
+static apr_status_t open_site(djs_ctx_t *ctx, opened_t *one, server_rec *server,
+                              djs_database_t *database, djs_site_t **site)
+{
+    const char *name = one->settings->engine;
+    djs_engine_t *engine;
+    apr_status_t rv;
+
+    if (djs_stores_engine_name(name)) {
+        return djs_stores_open(ctx, mds_process.pool, one->settings, database, site);
+    }
+    one->server = server;
+    rv = mds_engine_open(ctx, mds_process.pool, server, name, &engine);
+    if (rv == APR_SUCCESS && mds_process.running) {
+        rv = mds_engine_child_init(ctx, mds_process.pool, name, engine);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = djs_stores_open_around(ctx, mds_process.pool, one->settings, database, engine, site);
+    }
+    return rv;
+}
+
 /* Under the lock. */
 static apr_status_t open_store(djs_ctx_t *ctx, const mds_view_t *view, const djs_site_t **site)
 {
@@ -290,7 +331,7 @@ static apr_status_t open_store(djs_ctx_t *ctx, const mds_view_t *view, const djs
         one = apr_pcalloc(mds_process.pool, sizeof(*one));
         one->settings = settings_of_store(mds_process.pool, view->settings);
         one->database = view->server->database;
-        rv = djs_stores_open(ctx, mds_process.pool, one->settings, view->server->database, &fresh);
+        rv = open_site(ctx, one, view->server->server, view->server->database, &fresh);
         if (rv != APR_SUCCESS) {
             return rv;
         }
@@ -319,11 +360,18 @@ static apr_status_t open_view(djs_ctx_t *ctx, mds_view_t *view)
     return rv;
 }
 
+/* Sessions or users are in it. AuthType Django without users would let nobody in. */
+static int uses_database(const mds_view_t *view)
+{
+    return view->server->driver || view->auth
+           || djs_stores_needs_database(view->settings->engine);
+}
+
 apr_status_t mds_view_check(djs_ctx_t *ctx, mds_view_t *view)
 {
     apr_status_t rv = djs_settings_check(ctx, view->settings);
 
-    return rv == APR_SUCCESS ? make_database(ctx, view->server) : rv;
+    return rv == APR_SUCCESS && uses_database(view) ? make_database(ctx, view->server) : rv;
 }
 
 apr_status_t mds_view_open(djs_ctx_t *ctx, mds_view_t *view)

@@ -14,6 +14,7 @@ static void register_hooks(apr_pool_t *pool)
                                                 NULL };
 
     (void)pool;
+    mds_api_register();
     /* mds_config.c */
     ap_hook_pre_config(mds_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(mds_check_config, NULL, NULL, APR_HOOK_MIDDLE);

@@ -23,7 +23,6 @@ static const djs_wire_t *signed_wire(const parts_t *parts)
 
 static apr_status_t open_db(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *site)
 {
-    site->wire = signed_wire(parts);
     return djs_engine_db_open(ctx, parts->pool, parts->settings, parts->zone, parts->database,
                               &site->engine);
 }
@@ -33,7 +32,8 @@ static const struct {
     const char *name;
     const char *dotted; /* Django's SESSION_ENGINE */
     int needs_database;
-    apr_status_t (*open)(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *site); /* engine, wire */
+    /* Sets the engine; and the wire, where it is not the signed_wire() that is there. */
+    apr_status_t (*open)(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *site);
 } engines[] = {
     { "db", "django.contrib.sessions.backends.db", 1, open_db },
 };
@@ -102,8 +102,9 @@ static apr_status_t open_zone(djs_ctx_t *ctx, parts_t *parts)
     return djs_zone_open(ctx, parts->pool, parts->settings->time_zone, &parts->zone);
 }
 
-apr_status_t djs_stores_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_settings_t *settings,
-                             djs_database_t *database, djs_site_t **site)
+/* NULL: the engine that the settings name. */
+static apr_status_t open_site(djs_ctx_t *ctx, apr_pool_t *pool, const djs_settings_t *settings,
+                              djs_database_t *database, djs_engine_t *engine, djs_site_t **site)
 {
     parts_t parts = { pool, settings, NULL, NULL, database };
     djs_site_t *opened = apr_pcalloc(pool, sizeof(*opened));
@@ -115,7 +116,9 @@ apr_status_t djs_stores_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_setting
     }
     if (rv == APR_SUCCESS) {
         parts.keys = keys;
-        rv = open_engine(ctx, &parts, opened);
+        opened->engine = engine;
+        opened->wire = signed_wire(&parts);
+        rv = engine != NULL ? APR_SUCCESS : open_engine(ctx, &parts, opened);
     }
     if (rv == APR_SUCCESS && database != NULL) {
         rv = djs_users_db_open(ctx, pool, settings, parts.zone, database, &opened->users);
@@ -128,4 +131,17 @@ apr_status_t djs_stores_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_setting
     opened->zone = parts.zone;
     *site = opened;
     return APR_SUCCESS;
+}
+
+apr_status_t djs_stores_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_settings_t *settings,
+                             djs_database_t *database, djs_site_t **site)
+{
+    return open_site(ctx, pool, settings, database, NULL, site);
+}
+
+apr_status_t djs_stores_open_around(djs_ctx_t *ctx, apr_pool_t *pool,
+                                    const djs_settings_t *settings, djs_database_t *database,
+                                    djs_engine_t *engine, djs_site_t **site)
+{
+    return open_site(ctx, pool, settings, database, engine, site);
 }

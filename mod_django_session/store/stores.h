@@ -32,6 +32,14 @@ int djs_stores_needs_database(const char *engine_name);
 apr_status_t djs_stores_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_settings_t *settings,
                              djs_database_t *database, djs_site_t **site) DJS_MUST_CHECK;
 
+/**
+ * The same around an engine that the host got elsewhere, from another module: its records are the
+ * site's signed texts. A database is for the user table only; NULL: there is none.
+ */
+apr_status_t djs_stores_open_around(djs_ctx_t *ctx, apr_pool_t *pool,
+                                    const djs_settings_t *settings, djs_database_t *database,
+                                    djs_engine_t *engine, djs_site_t **site) DJS_MUST_CHECK;
+
 /** Engine db on a table that Django migrated. */
 apr_status_t djs_engine_db_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_settings_t *settings,
                                 const djs_zone_t *zone, djs_database_t *database,

@@ -65,6 +65,21 @@ static void without_use_tz_a_site_has_a_zone(void **state)
     assert_number(site->zone->offset_at(site->zone, TEST_NOW), 19800, "5:30 east");
 }
 
+static void a_site_is_opened_around_an_engine_of_the_host(void **state)
+{
+    test_t *test = *state;
+    djs_settings_t *settings = settings_of(test);
+    djs_engine_t engine = { NULL, NULL };
+    djs_site_t *site = NULL;
+
+    settings->engine = "one that only the host knows";
+    assert_status(test->ctx, djs_stores_open_around(test->ctx, test->pool, settings, NULL, &engine,
+                                                    &site), APR_SUCCESS, "needs no database");
+    assert_ptr_equal(site->engine, &engine);
+    assert_null(site->users);
+    assert_non_null(site->wire);
+}
+
 static void what_is_wrong_is_named(void **state)
 {
     static const struct {
@@ -122,6 +137,7 @@ int main(void)
         TEST(an_engine_is_known_by_its_name_and_djangos),
         TEST(a_site_is_opened_from_its_settings_without_asking_the_database),
         TEST(without_use_tz_a_site_has_a_zone),
+        TEST(a_site_is_opened_around_an_engine_of_the_host),
         TEST(what_is_wrong_is_named),
         TEST(a_driver_that_nobody_knows_is_refused),
     };
