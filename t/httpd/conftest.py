@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the end-to-end tests. What they give is in harness.py."""
+import re
 import signal
 import sys
 from pathlib import Path
@@ -21,6 +22,26 @@ def pytest_configure():
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, leave)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What test_matrix.py found, as a table of its own. build/check shows it."""
+    cells = {}  # (store, direction), in the order of the tests; the worst outcome is the last
+    for outcome in ("", "passed", "skipped", "error", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            found = re.search(r"::test_django_and_the_module_share_sessions\[(.*)-(.*)\]$",
+                              getattr(report, "nodeid", ""))
+            if found:
+                cells[found.groups()] = outcome
+    if not cells:
+        return
+    stores, directions = (list(dict.fromkeys(part)) for part in zip(*cells))
+    lines = [[""] + directions]
+    lines += [[store] + [cells.get((store, d), "-") for d in directions] for store in stores]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    terminalreporter.section("the matrix")
+    for line in lines:
+        terminalreporter.write_line("  ".join(map(str.ljust, line, widths)).rstrip())
 
 
 @pytest.fixture(scope="session")
