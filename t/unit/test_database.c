@@ -433,7 +433,8 @@ static void kill_connections(db_state_t *s)
     else if (is(s, "mysql")) {
         test_database_sql(s->which,
                           "BEGIN NOT ATOMIC FOR one IN (SELECT id FROM information_schema.processlist"
-                          " WHERE user = '" MORTAL "' AND id <> CONNECTION_ID()) DO KILL one.id; END FOR; END");
+                          " WHERE user = '" MORTAL "' AND id <> CONNECTION_ID())"
+                          " DO KILL one.id; END FOR; END");
     }
 }
 
