@@ -79,6 +79,8 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/database.c \
 	mod_django_session/store/database.h \
 	mod_django_session/store/dbd_direct.c \
+	mod_django_session/store/engine_cached_db.c \
+	mod_django_session/store/engine_cached_db.h \
 	mod_django_session/store/engine_db.c \
 	mod_django_session/store/keys.c \
 	mod_django_session/store/keys.h \

@@ -9,6 +9,7 @@ UNIT_TESTS = \
 	t/unit/test_database \
 	t/unit/test_djs \
 	t/unit/test_encode \
+	t/unit/test_engine_cached_db \
 	t/unit/test_engine_db \
 	t/unit/test_engine_dbm \
 	t/unit/test_expiry \
@@ -49,6 +50,8 @@ t_unit_libdjstest_la_SOURCES = \
 	t/unit/engine_contract.h \
 	t/unit/lossy.c \
 	t/unit/lossy.h \
+	t/unit/memory_cache.c \
+	t/unit/memory_cache.h \
 	t/unit/memory_engine.c \
 	t/unit/memory_engine.h \
 	t/unit/support.c \

@@ -38,6 +38,20 @@ void djs_trace(djs_ctx_t *ctx, const char *format, ...)
     ctx->host->trace(ctx->baton, line);
 }
 
+void djs_warn(djs_ctx_t *ctx, const char *format, ...)
+{
+    va_list args;
+    const char *line;
+
+    if (ctx->host == NULL || ctx->host->warn == NULL) {
+        return;
+    }
+    va_start(args, format);
+    line = apr_pvsprintf(ctx->pool, format, args);
+    va_end(args);
+    ctx->host->warn(ctx->baton, line);
+}
+
 void djs_progress(djs_ctx_t *ctx, apr_size_t done)
 {
     if (ctx->host != NULL && ctx->host->progress != NULL) {

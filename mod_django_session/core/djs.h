@@ -46,6 +46,8 @@ typedef struct djs_bytes_t {
 typedef struct djs_host_t {
     /** One line of what was decided, for the host's debug log; never a secret. */
     void (*trace)(void *baton, const char *line);
+    /** Something has failed that the call can do without; for the log, seldom. Never a secret. */
+    void (*warn)(void *baton, const char *line);
     /** Long work goes on: how many it has done with so far. */
     void (*progress)(void *baton, apr_size_t done);
 } djs_host_t;
@@ -77,6 +79,9 @@ void djs_forget(djs_ctx_t *ctx);
 
 /** Tell the host's debug log what was decided; costs nothing when nobody listens. */
 void djs_trace(djs_ctx_t *ctx, const char *format, ...) DJS_PRINTF(2, 3);
+
+/** Tell the host of a failure that the call gets over, so that somebody hears of it. */
+void djs_warn(djs_ctx_t *ctx, const char *format, ...) DJS_PRINTF(2, 3);
 
 /** Tell the host how far long work is: how many it has done with so far. */
 void djs_progress(djs_ctx_t *ctx, apr_size_t done);

@@ -152,7 +152,18 @@ static void trace(void *baton, const char *line)
     ap_log_rerror(APLOG_MARK, APLOG_TRACE1, 0, r, "%s", line);
 }
 
-static const djs_host_t host = { .trace = trace };
+/* Something goes on without something else. */
+static void warn(void *baton, const char *line)
+{
+    request_rec *r = baton;
+
+    if (mds_may_log(MDS_MSG_0115, r->request_time)) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, DJSNO(0115) "%s", line);
+    }
+}
+
+static const djs_host_t host = { .trace = trace, .warn = warn };
+static const djs_host_t quiet_host = { .warn = warn };
 
 static request_rec *first_of(request_rec *r)
 {
@@ -171,7 +182,7 @@ mds_request_t *mds_request(request_rec *r)
         request = apr_pcalloc(first->pool, sizeof(*request));
         request->ctx.pool = first->pool;
         request->ctx.now = first->request_time;
-        request->ctx.host = APLOG_R_IS_LEVEL(first, APLOG_TRACE1) ? &host : NULL;
+        request->ctx.host = APLOG_R_IS_LEVEL(first, APLOG_TRACE1) ? &host : &quiet_host;
         request->ctx.baton = first;
         request->cookie = apr_table_get(first->headers_in, "Cookie");
         ap_set_module_config(first->request_config, &django_session_module, request);

@@ -17,13 +17,18 @@
 typedef struct contract_state_t {
     test_t test;
     djs_engine_t *engine;
+    unsigned int flags; /* the contract's */
 } contract_state_t;
+
+/* How an engine under test is different. */
+#define CONTRACT_VAGUE_END 1u /* the end of what it loads may be 0, or less than a second too early */
 
 /** An engine under test. */
 typedef struct contract_t {
     const char *name; /* stands before the names of the tests: "sqlite" */
     djs_engine_t *(*open)(test_t *test, const void *baton);
     const void *baton;
+    unsigned int flags; /* CONTRACT_… */
 } contract_t;
 
 /** So many tests are appended at most. */

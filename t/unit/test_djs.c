@@ -49,6 +49,24 @@ static void a_trace_reaches_the_host_that_listens(void **state)
     assert_text(line, "read it in 3", "what the host got");
 }
 
+static void a_warning_reaches_the_host_that_listens(void **state)
+{
+    static const djs_host_t listening = { .warn = keep_line };
+    static const djs_host_t deaf = { NULL };
+    test_t *test = *state;
+    const char *heard = NULL;
+
+    djs_warn(test->ctx, "nobody is there");
+    test->ctx->baton = &heard;
+    test->ctx->host = &deaf;
+    djs_warn(test->ctx, "nobody listens");
+    assert_null(heard);
+    test->ctx->host = &listening;
+    djs_warn(test->ctx, "%d of %s", 1, "many");
+    assert_text(heard, "1 of many", "formatted");
+    assert_null(test->ctx->problem);
+}
+
 static void a_range_of_no_text_is_empty(void **state)
 {
     assert_number(djs_bytes(NULL).len, 0, "NULL");
@@ -113,6 +131,7 @@ int main(void)
         TEST(the_first_failure_is_kept_and_every_status_is_given_back),
         TEST(a_forgotten_failure_makes_room_for_the_next),
         TEST(a_trace_reaches_the_host_that_listens),
+        TEST(a_warning_reaches_the_host_that_listens),
         TEST(a_range_of_no_text_is_empty),
         TEST(a_copy_has_a_nul_behind_it_and_is_its_own),
         TEST(ranges_are_equal_when_length_and_content_are),
