@@ -24,6 +24,7 @@ libdjscore_la_LIBADD = $(core_libs)
 libdjscore_la_SOURCES = \
 	mod_django_session/core/auth.c \
 	mod_django_session/core/auth.h \
+	mod_django_session/core/cache_url.h \
 	mod_django_session/core/cookie.c \
 	mod_django_session/core/cookie.h \
 	mod_django_session/core/djs.c \
@@ -69,6 +70,7 @@ libdjsstore_la_CFLAGS = $(DJS_CFLAGS) -fvisibility=hidden
 libdjsstore_la_LIBADD = $(store_libs)
 libdjsstore_la_SOURCES = \
 	mod_django_session/store/cache.h \
+	mod_django_session/store/caches.h \
 	mod_django_session/store/clients.h \
 	mod_django_session/store/column.c \
 	mod_django_session/store/column.h \
