@@ -82,6 +82,9 @@ void cli_say_json(cli_t *cli, const djs_value_t *value);
 /** One message. Never a secret. */
 void cli_note(const char *format, ...) DJS_PRINTF(1, 2);
 
+/** The same, as djs_host_t.warn: the first one only, a dead cache has one for each session. */
+void cli_warn(void *baton, const char *line);
+
 /** How far long work is, now and then and only on a terminal. */
 void cli_progress(const char *doing, apr_size_t done);
 /** Take the progress line away. */

@@ -385,7 +385,7 @@ static void show_removed(void *baton, apr_size_t removed)
 
 static apr_status_t run_clearsessions(cli_t *cli, int argc, const char *const *argv)
 {
-    static const djs_host_t host = { .progress = show_removed };
+    static const djs_host_t host = { .warn = cli_warn, .progress = show_removed };
     djs_engine_t *engine = cli->site->engine;
     apr_size_t removed = 0;
     apr_status_t rv;

@@ -199,6 +199,7 @@ static cli_exit_t work(cli_t *cli, int argc, char **argv)
 
 int main(int argc, const char *const *argv, const char *const *env)
 {
+    static const djs_host_t host = { .warn = cli_warn };
     cli_t cli = { NULL };
     apr_pool_t *pool;
     cli_exit_t code;
@@ -212,6 +213,7 @@ int main(int argc, const char *const *argv, const char *const *env)
     cli.ctx = apr_pcalloc(pool, sizeof(*cli.ctx));
     cli.ctx->pool = pool;
     cli.ctx->now = apr_time_now();
+    cli.ctx->host = &host;
     code = finish_output(work(&cli, argc - 1, (char **)argv + 1));
     apr_pool_destroy(pool);
     return code;

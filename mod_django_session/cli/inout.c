@@ -159,6 +159,17 @@ void cli_note(const char *format, ...)
     fprintf(stderr, "djsession: %s\n", text);
 }
 
+void cli_warn(void *baton, const char *line)
+{
+    static int warned;
+
+    (void)baton;
+    if (!warned) {
+        cli_note("%s", line);
+    }
+    warned = 1;
+}
+
 /* ---- Progress -------------------------------------------------------------------------------- */
 
 void cli_progress(const char *doing, apr_size_t done)
