@@ -399,9 +399,24 @@ int djs_utf8_put(apr_uint32_t code_point, char *out)
     return 4;
 }
 
+/* How many bytes from @a at on are surely ASCII: nearly everything is, and goes by in words. */
+static apr_size_t ascii_run(djs_bytes_t text, apr_size_t at)
+{
+    apr_size_t start = at;
+    apr_uint64_t word;
+
+    for (; text.len - at >= sizeof(word); at += sizeof(word)) {
+        memcpy(&word, text.data + at, sizeof(word));
+        if ((word & APR_UINT64_C(0x8080808080808080)) != 0) {
+            break;
+        }
+    }
+    return at - start;
+}
+
 int djs_utf8_is_valid(djs_bytes_t text)
 {
-    apr_size_t i = 0;
+    apr_size_t i = ascii_run(text, 0);
 
     while (i < text.len) {
         apr_uint32_t code_point;
@@ -411,6 +426,9 @@ int djs_utf8_is_valid(djs_bytes_t text)
             return 0;
         }
         i += (apr_size_t)used;
+        if (used > 1) {
+            i += ascii_run(text, i);
+        }
     }
     return 1;
 }

@@ -22,6 +22,7 @@ apr_status_t djs_column_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_databas
 {
     column->dialect = djs_database_dialect(database);
     column->zone = zone;
+    column->is_epoch = 0;
     column->param = "%s";
     column->read = "%s";
     if (column->dialect == DJS_MYSQL) {
@@ -35,12 +36,18 @@ apr_status_t djs_column_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_databas
                         "DjangoTimeZone: PostgreSQL has to be told the time zone of DjangoUseTZ "
                         "Off by name, and the system's zone has none");
     }
-    /* Whatever DateStyle and TimeZone the connection has. */
-    column->param = zone == NULL ? "%pDz"
-                                 : apr_psprintf(pool, "(%%pDa AT TIME ZONE '%s')", zone->name);
+    /* Whatever DateStyle and TimeZone the connection has. The epoch is a tenth of to_char()'s work, and
+       exact to the microsecond until the year 2242. */
+    if (zone == NULL) {
+        column->is_epoch = 1;
+        column->param = "%pDz";
+        column->read = "date_part('epoch', %s)";
+        return APR_SUCCESS;
+    }
+    column->param = apr_psprintf(pool, "(%%pDa AT TIME ZONE '%s')", zone->name);
     column->read = apr_psprintf(pool,
                                 "to_char(%%s AT TIME ZONE '%s', 'YYYY-MM-DD HH24:MI:SS.US')",
-                                zone == NULL ? "UTC" : zone->name);
+                                zone->name);
     return APR_SUCCESS;
 }
 
@@ -75,12 +82,42 @@ const char *djs_column_write(djs_ctx_t *ctx, const djs_column_t *column, apr_tim
     return djs_moment_isoformat(ctx->pool, moment, ' ');
 }
 
+/* Ten times this fits in microseconds, and is behind the year 9999. */
+#define EPOCH_MAX APR_INT64_C(100000000000)
+
+/* "-"? digits ["." digits]. What is no number is "infinity". */
+static apr_status_t read_epoch(djs_ctx_t *ctx, djs_bytes_t text, apr_time_t *instant)
+{
+    apr_size_t first = text.len > 0 && text.data[0] == '-', i;
+    apr_time_t seconds = 0, fraction = 0, weight = APR_USEC_PER_SEC;
+
+    for (i = first; i < text.len && apr_isdigit(text.data[i]) && seconds < EPOCH_MAX; i++) {
+        seconds = seconds * 10 + (text.data[i] - '0');
+    }
+    if (i > first && i < text.len && text.data[i] == '.') {
+        for (i++; i < text.len && apr_isdigit(text.data[i]); i++) {
+            weight /= 10;
+            fraction += weight * (text.data[i] - '0');
+        }
+    }
+    if (i == first || i < text.len) {
+        return djs_fail(ctx, DJS_EFORMAT, "not the epoch of a date-time");
+    }
+    *instant = apr_time_from_sec(seconds) + fraction;
+    *instant = first > 0 ? -*instant : *instant;
+    return APR_SUCCESS;
+}
+
 apr_status_t djs_column_read(djs_ctx_t *ctx, const djs_column_t *column, djs_bytes_t text,
                              apr_time_t *instant)
 {
     djs_moment_t moment;
-    apr_status_t rv = djs_moment_fromsql(ctx, text, &moment);
+    apr_status_t rv;
 
+    if (column->is_epoch) {
+        return read_epoch(ctx, text, instant);
+    }
+    rv = djs_moment_fromsql(ctx, text, &moment);
     if (rv == APR_SUCCESS) {
         *instant = ctx->now + (djs_moment_instant(moment) - naive_now(ctx, column));
     }

@@ -25,6 +25,7 @@
 typedef struct djs_column_t {
     djs_dialect_t dialect;
     const djs_zone_t *zone;
+    int is_epoch;      /* selected as seconds since 1970, with a fraction */
     const char *param; /* what stands for a value in a statement's text */
     const char *read;  /* format with one %s, the column: the expression to select */
 } djs_column_t;

@@ -397,6 +397,31 @@ static void valid_utf8_has_no_surrogates(void **state)
     }
 }
 
+/* ASCII is looked at in words: what is none is seen wherever it stands in one, and behind one. */
+static void utf8_is_checked_at_every_place(void **state)
+{
+    static const struct { const char *bytes; int valid; } pieces[] = {
+        { "\xc3\xa9", 1 }, { "\xf0\x9f\x8d\x8e", 1 }, { "\xff", 0 }, { "\xc3", 0 },
+        { "\xed\xa0\x80", 0 },
+    };
+    char text[40];
+    apr_size_t i, before, after;
+
+    (void)state;
+    for (i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+        apr_size_t len = strlen(pieces[i].bytes);
+
+        for (before = 0; before < 18; before++) {
+            for (after = 0; after < 18; after++) {
+                memset(text, 'a', sizeof(text));
+                memcpy(text + before, pieces[i].bytes, len);
+                assert_number(djs_utf8_is_valid(djs_bytes_of(text, before + len + after)),
+                              pieces[i].valid, pieces[i].bytes);
+            }
+        }
+    }
+}
+
 static void every_code_point_survives_utf8(void **state)
 {
     apr_uint32_t code_point, back;
@@ -598,6 +623,7 @@ int main(void)
         TEST(any_bytes_survive_percent_encoding),
         TEST(utf8_is_read_with_surrogates_and_strictly_else),
         TEST(valid_utf8_has_no_surrogates),
+        TEST(utf8_is_checked_at_every_place),
         TEST(every_code_point_survives_utf8),
         TEST(any_bytes_survive_compression),
         TEST(a_zlib_bomb_stops_at_the_limit),
