@@ -182,6 +182,52 @@ class MariaDB(Server):
             self.sql(f"CREATE USER {user}; GRANT ALL ON djs.* TO {user}")
 
 
+class Cache(Server):
+    """A cache: nothing to make, nothing is kept."""
+
+    signals = {"fast": signal.SIGTERM, "immediate": signal.SIGKILL}
+    account = "nobody"
+
+    def make(self):
+        pass
+
+    make_database = make
+
+    def ask(self, line):
+        """One line to the server, what it answers at once; "" when it is not there."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=START_WITHIN) as s:
+                s.sendall(line + b"\r\n")
+                return s.recv(4096)
+        except ConnectionError:
+            return b""
+
+
+class Memcached(Cache):
+    driver = "memcached"
+
+    def command(self):
+        return ["/usr/bin/memcached", "-l", "127.0.0.1", "-p", self.port, "-U", "0", "-m", "64"]
+
+    def is_ready(self):
+        return self.ask(b"version").startswith(b"VERSION")
+
+
+class Redis(Cache):
+    driver = "redis"
+
+    @property
+    def socket(self):
+        return self.folder / "sock"
+
+    def command(self):
+        return ["/usr/bin/redis-server", "--port", self.port, "--bind", "127.0.0.1", "--dir",
+                self.folder, "--unixsocket", self.socket, "--save", "", "--appendonly", "no"]
+
+    def is_ready(self):
+        return self.ask(b"PING").startswith(b"+PONG")
+
+
 def main():
     """t/unit/with_servers COMMAND …"""
     with PostgreSQL() as pgsql, MariaDB() as mysql:
