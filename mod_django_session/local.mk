@@ -86,6 +86,8 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/engine_db.c \
 	mod_django_session/store/keys.c \
 	mod_django_session/store/keys.h \
+	mod_django_session/store/redis.c \
+	mod_django_session/store/redis.h \
 	mod_django_session/store/stores.c \
 	mod_django_session/store/stores.h \
 	mod_django_session/store/users_db.c \

@@ -21,6 +21,7 @@ UNIT_TESTS = \
 	t/unit/test_middleware \
 	t/unit/test_moment \
 	t/unit/test_password \
+	t/unit/test_redis \
 	t/unit/test_secret \
 	t/unit/test_session \
 	t/unit/test_settings \
@@ -55,6 +56,8 @@ t_unit_libdjstest_la_SOURCES = \
 	t/unit/memory_cache.h \
 	t/unit/memory_engine.c \
 	t/unit/memory_engine.h \
+	t/unit/redis_server.c \
+	t/unit/redis_server.h \
 	t/unit/support.c \
 	t/unit/support.h
 
