@@ -24,6 +24,7 @@ libdjscore_la_LIBADD = $(core_libs)
 libdjscore_la_SOURCES = \
 	mod_django_session/core/auth.c \
 	mod_django_session/core/auth.h \
+	mod_django_session/core/cache_url.c \
 	mod_django_session/core/cache_url.h \
 	mod_django_session/core/cookie.c \
 	mod_django_session/core/cookie.h \

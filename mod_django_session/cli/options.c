@@ -108,8 +108,9 @@ static apr_status_t take_setting(djs_ctx_t *ctx, reading_t *reading, const optio
         return rv;
     }
     kept = value;
-    if ((row->kind == DJS_KIND_SECRET || row->kind == DJS_KIND_SECRETS)
-        && !names_a_source(value)) {
+    if (((row->kind == DJS_KIND_SECRET || row->kind == DJS_KIND_SECRETS)
+         && !names_a_source(value))
+        || (row->kind == DJS_KIND_CACHE && strchr(value, '@') != NULL)) {
         kept = hide(ctx, reading, value);
     }
     if (*values == NULL) {
@@ -257,9 +258,7 @@ static apr_status_t set_row(djs_ctx_t *ctx, djs_settings_t *settings,
                             const djs_setting_row_t *row, const apr_array_header_t *values)
 {
     const char *const *argv = (const char *const *)values->elts;
-    int many = row->kind == DJS_KIND_SECRETS || row->kind == DJS_KIND_NAMES
-               || row->kind == DJS_KIND_EXPORT;
-    int skip = many ? 0 : values->nelts - 1;
+    int skip = DJS_KIND_IS_MANY(row->kind) ? 0 : values->nelts - 1;
 
     return djs_settings_set(ctx, settings, row, values->nelts - skip, argv + skip);
 }

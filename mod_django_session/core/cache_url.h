@@ -67,9 +67,7 @@ typedef struct djs_cache_conf_t {
     const char *version;               /* VERSION */
     apr_interval_time_t timeout;       /* of one operation */
     int pool_max;                      /* clients of one server in one process */
-    const char *text;                  /* as it would stand in the configuration, without user and
-                                          password */
-    const char *const *argv;           /* as it stood there: secret */
+    const char *const *argv;           /* as it stood in the configuration: secret */
     int argc;
 } djs_cache_conf_t;
 
@@ -83,6 +81,9 @@ apr_status_t djs_cache_url_parse(djs_ctx_t *ctx, int argc, const char *const *ar
 
 /** A copy that shares nothing with the original. */
 const djs_cache_conf_t *djs_cache_conf_copy(apr_pool_t *pool, const djs_cache_conf_t *conf);
+
+/** The URL, or what stands in its place, without user and password, for people. */
+const char *djs_cache_url_mask(apr_pool_t *pool, const char *argument);
 
 /** Were both written the same? Either may be NULL. */
 int djs_cache_conf_equal(const djs_cache_conf_t *a, const djs_cache_conf_t *b);

@@ -551,6 +551,36 @@ static const char *print_export(apr_pool_t *pool, const djs_setting_row_t *row, 
     return line;
 }
 
+/* ---- caches ---- */
+
+static apr_status_t parse_cache(djs_ctx_t *ctx, const djs_setting_row_t *row, int argc,
+                                const char *const *argv, void *member)
+{
+    djs_ctx_t aside = { .pool = ctx->pool };
+    apr_status_t rv = djs_cache_url_parse(&aside, argc, argv, (const djs_cache_conf_t **)member);
+
+    if (rv != APR_SUCCESS) {
+        return djs_fail(ctx, rv, "%s: %s", row->directive, aside.problem);
+    }
+    return APR_SUCCESS;
+}
+
+static const char *print_cache(apr_pool_t *pool, const djs_setting_row_t *row, const void *member)
+{
+    const djs_cache_conf_t *conf = *(const djs_cache_conf_t *const *)member;
+    const char *line = NULL;
+    int i;
+
+    (void)row;
+    for (i = 0; conf && i < conf->argc; i++) {
+        const char *word = i == 0 ? djs_cache_url_mask(pool, conf->argv[0]) : conf->argv[i];
+        const char *text = quote(pool, word);
+
+        line = line ? apr_pstrcat(pool, line, " ", text, NULL) : text;
+    }
+    return line;
+}
+
 /* ---- the kinds ---- */
 
 #define TOKEN_ALLOWED "a token: letters, digits and !#$%&'*+-.^_`|~"
@@ -584,6 +614,7 @@ static const kind_t kinds[DJS_KIND_COUNT] = {
     [DJS_KIND_NAMES] = { parse_texts, print_texts, 1, is_name,
                          "dotted paths: letters, digits and _-+./" },
     [DJS_KIND_EXPORT] = { parse_export, print_export, 1, NULL, NULL },
+    [DJS_KIND_CACHE] = { parse_cache, print_cache, 1, NULL, NULL },
 };
 
 /* ---- what hosts call ---- */
@@ -714,6 +745,12 @@ static void copy_member(apr_pool_t *pool, djs_settings_t *settings, const djs_se
             *(djs_export_conf_t **)member = copy_export(pool, *(djs_export_conf_t **)member);
         }
         break;
+    case DJS_KIND_CACHE:
+        if (*(const djs_cache_conf_t **)member) {
+            *(const djs_cache_conf_t **)member
+                = djs_cache_conf_copy(pool, *(const djs_cache_conf_t **)member);
+        }
+        break;
     case DJS_KIND_SECRETS:
     case DJS_KIND_NAMES:
         if (*(apr_array_header_t **)member) {
@@ -769,6 +806,9 @@ int djs_settings_equal(const djs_settings_t *a, const djs_settings_t *b,
     case DJS_KIND_CHOICE:
     case DJS_KIND_EXPORT:
         return memcmp(left, right, row->size) == 0;
+    case DJS_KIND_CACHE:
+        return djs_cache_conf_equal(*(const djs_cache_conf_t *const *)left,
+                                    *(const djs_cache_conf_t *const *)right);
     case DJS_KIND_SECRETS:
     case DJS_KIND_NAMES:
         return lists_equal(*(apr_array_header_t *const *)left,

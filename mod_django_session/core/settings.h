@@ -14,6 +14,7 @@
 
 #include <apr_tables.h>
 
+#include "cache_url.h"
 #include "djs.h"
 
 /** Longest duration: 100 years. An end of life stays within the years that Python can write. */
@@ -69,6 +70,11 @@ typedef struct djs_settings_t {
     unsigned char is_set[DJS_SETTING_COUNT];
 } djs_settings_t;
 
+/** May a value of this kind be made of several arguments? */
+#define DJS_KIND_IS_MANY(kind)                                                                     \
+    ((kind) == DJS_KIND_SECRETS || (kind) == DJS_KIND_NAMES || (kind) == DJS_KIND_EXPORT           \
+     || (kind) == DJS_KIND_CACHE)
+
 typedef enum djs_setting_kind_t {
     DJS_KIND_FLAG,
     DJS_KIND_DURATION,
@@ -86,6 +92,7 @@ typedef enum djs_setting_kind_t {
     DJS_KIND_SECRETS,
     DJS_KIND_NAMES,
     DJS_KIND_EXPORT,
+    DJS_KIND_CACHE,
     DJS_KIND_COUNT
 } djs_setting_kind_t;
 

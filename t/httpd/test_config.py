@@ -17,14 +17,16 @@ VALUES = {row[0]: row[3] for row in ROWS}
 GOOD = {"DURATION": "5min", "TIMEOUT": "250ms", "TOKEN": "back", "COOKIE_NAME": "sid",
         "COOKIE_PATH": "/x", "COOKIE_DOMAIN": "x.example", "TABLE": "other.sessions",
         "IDENTIFIER": "login", "URL": "/enter", "NAME": "db", "SECRET": "env:HOME",
-        "SECRETS": "file:/one env:TWO", "NAMES": "a.b c.d", "EXPORT": "On cart=CART"}
+        "SECRETS": "file:/one env:TWO", "NAMES": "a.b c.d", "EXPORT": "On cart=CART",
+        "CACHE": "memcached://127.0.0.1:11211 format=pylibmc prefix=x timeout=250ms"}
 BAD = {"FLAG": ["Maybe", '""'], "DURATION": ["garbage", "-5", "1.5", "9999999999999999999", '""'],
        "TIMEOUT": ["0", "-1s", "soon"], "TOKEN": ["a/b", '""'],
        "COOKIE_NAME": ['"a;b"', "Path", '""'], "COOKIE_PATH": ["x", '"/x;y"'],
        "COOKIE_DOMAIN": ["a..b", '"a b"'], "TABLE": ["a.b.c", "\"a'b\""],
        "IDENTIFIER": ["a.b", '""'], "URL": ["x", '"/a b"', "javascript:x"],
        "NAME": ["../x", '""'], "SECRET": ["file:", '""'], "SECRETS": ['"" one'],
-       "NAMES": ['"a;b"'], "EXPORT": ["Off cart", "/a~2", "cart=A:B"], "CHOICE": ["Other", '""']}
+       "NAMES": ['"a;b"'], "EXPORT": ["Off cart", "/a~2", "cart=A:B"], "CHOICE": ["Other", '""'],
+       "CACHE": ["x://h", "memcached://h:0", "shm:// format=redis", '""']}
 HTDOCS = '<Directory "@DIR@/htdocs">\nAllowOverride All\n</Directory>\n'
 
 

@@ -65,6 +65,7 @@ static const struct { const char *first, *second; } examples[DJS_KIND_COUNT] = {
     [DJS_KIND_SECRET] = { "file:/one", "env:TWO" },
     [DJS_KIND_SECRETS] = { "file:/one exec:/bin/one", "env:TWO" },
     [DJS_KIND_NAMES] = { "one", "two three" },
+    [DJS_KIND_CACHE] = { "memcached://one:1,[::1]:2 prefix=p", "shm://two?size=2m pool=3" },
     [DJS_KIND_EXPORT] = { "On one=ONE", "/two/2=Two" },
 };
 
@@ -194,8 +195,7 @@ static void every_directive_refuses_nothing_and_too_much(void **state)
         static const char *const words[] = { "", "" };
         const char *two = apr_psprintf(test->pool, "%s %s", example(test->pool, &rows[i], 0),
                                        example(test->pool, &rows[i], 0));
-        int many = rows[i].kind == DJS_KIND_SECRETS || rows[i].kind == DJS_KIND_NAMES
-                   || rows[i].kind == DJS_KIND_EXPORT;
+        int many = DJS_KIND_IS_MANY(rows[i].kind);
         djs_settings_t *settings = djs_settings_make(test->pool);
 
         assert_status(test->ctx, djs_settings_set(test->ctx, settings, &rows[i], 0, words),
