@@ -5,8 +5,8 @@
 
 UNIT_TESTS = \
 	t/unit/test_auth \
-	t/unit/test_column \
 	t/unit/test_cache_url \
+	t/unit/test_column \
 	t/unit/test_cookie \
 	t/unit/test_database \
 	t/unit/test_djs \
