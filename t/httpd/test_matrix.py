@@ -13,6 +13,7 @@ import uuid
 import pytest
 
 import harness
+import servers
 
 # ---- the values ---------------------------------------------------------------------------------
 
@@ -103,11 +104,83 @@ class Store:
         pass
 
 
+class FileStore(Store):
+    """Django's engine `file`."""
+
+    engine = "file"
+
+    def start(self):
+        self.folder = harness.Folder("sessions")
+
+    def settings(self):
+        return dict(super().settings(), SESSION_FILE_PATH=str(self.folder.path))
+
+    def directives(self):
+        return super().directives() + "DjangoSessionFilePath %s\n" % self.folder.path
+
+    def close(self):
+        self.folder.close()
+
+
+class CacheStore(Store):
+    """Django's engine `cache` on a server of its own; say `kind`, `backend`, `format`, `options`."""
+
+    engine = "cache"
+    pickles = True
+    options = {}
+
+    def start(self):
+        self.server = self.kind()
+
+    def settings(self):
+        address = "127.0.0.1:%d" % self.server.port
+        if self.kind is servers.Redis:
+            address = "redis://%s/1" % address
+        return dict(super().settings(), CACHES={"default": {
+            "BACKEND": self.backend, "LOCATION": address, "KEY_PREFIX": "site", "VERSION": 3,
+            "OPTIONS": self.options}})
+
+    def directives(self):
+        end = "/1" if self.kind is servers.Redis else ""
+        return super().directives() + (
+            "DjangoSessionCache %s://127.0.0.1:%d%s format=%s prefix=site version=3\n"
+            % (self.kind.driver, self.server.port, end, self.format))
+
+    def close(self):
+        self.server.close()
+
+
+MEMCACHED = "django.core.cache.backends.memcached."
+
 STORES = {
     "db, SQLite": Store(),
     "db, PostgreSQL": Store(database="postgresql"),
     "db, MariaDB": Store(database="mariadb"),
+    "file": FileStore(),
+    "signed_cookies": Store(engine="signed_cookies"),
+    "memcached, pymemcache": CacheStore(kind=servers.Memcached, format="pymemcache",
+                                        backend=MEMCACHED + "PyMemcacheCache"),
+    "memcached, pylibmc": CacheStore(kind=servers.Memcached, format="pylibmc",
+                                     backend=MEMCACHED + "PyLibMCCache"),
+    "memcached, python-memcached": CacheStore(kind=servers.Memcached, format="python-memcached",
+                                              backend=MEMCACHED + "MemcachedCache"),
+    "Redis, Django": CacheStore(kind=servers.Redis, format="redis",
+                                backend="djangosite.redis_of_django.RedisCache"),
+    "Redis, django-redis": CacheStore(kind=servers.Redis, format="django-redis",
+                                      backend="django_redis.cache.RedisCache"),
+    "Redis, django-redis as JSON": CacheStore(
+        kind=servers.Redis, format="django-redis-json", backend="django_redis.cache.RedisCache",
+        pickles=False,
+        options={"SERIALIZER": "django_redis.serializers.json.JSONSerializer"}),
+    "cached_db, memcached": CacheStore(engine="cached_db", kind=servers.Memcached, pickles=False,
+                                       format="pymemcache", backend=MEMCACHED + "PyMemcacheCache"),
+    "cached_db, Redis": CacheStore(engine="cached_db", kind=servers.Redis, pickles=False,
+                                   format="django-redis", backend="django_redis.cache.RedisCache"),
 }
+
+
+# Whose engines are not built yet. Take a name out when its engine lands.
+TO_COME = set(STORES) - {"db, SQLite", "db, PostgreSQL", "db, MariaDB"}
 
 
 class Pair:
@@ -186,7 +259,7 @@ DIRECTIONS = {
 }
 
 
-@pytest.fixture(scope="module", params=STORES)
+@pytest.fixture(scope="module", params=[name for name in STORES if name not in TO_COME])
 def pair(request, databases):
     made = Pair(STORES[request.param], databases)
     yield made
@@ -196,3 +269,32 @@ def pair(request, databases):
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_django_and_the_module_share_sessions(pair, direction):
     DIRECTIONS[direction](pair)
+
+
+# ---- the stand-in -------------------------------------------------------------------------------
+
+STORE_AS_VECTOR = """
+import json, pickle
+from django.core.cache import caches
+from djangosite.redis_of_django import RedisCache
+result = []
+for case in json.loads(%r):
+    conf = case["conf"]
+    cache = RedisCache(%r, {"KEY_PREFIX": conf["KEY_PREFIX"], "VERSION": conf["VERSION"]})
+    key = "django.contrib.sessions." + case["engine"] + case["session_key"]
+    cache.set(key, pickle.loads(bytes.fromhex(case["value_hex"])), 1000)
+    stored = cache.client.get(case["cache_key"])
+    result.append([stored is not None and stored.hex(), 990 < cache.client.ttl(case["cache_key"])])
+"""
+
+
+def test_the_stand_in_stores_what_djangos_own_redis_backend_stores(make_site):
+    """Debian's Django is older than its backend: djangosite/redis_of_django.py takes its place."""
+    vectors = json.loads((harness.SRC / "t" / "vectors" / "cache_values.json").read_text())
+    cases = [case for case in vectors["cases"]
+             if case["client"] == "redis" and case.get("value_hex")]
+    assert len(cases) > 90
+    with servers.Redis() as redis:
+        address = "redis://127.0.0.1:%d/1" % redis.port
+        stored = make_site().django.run(STORE_AS_VECTOR % (json.dumps(cases), address))
+    assert stored == [[case["value_hex"], True] for case in cases]
