@@ -74,6 +74,7 @@ libdjsstore_la_LIBADD = $(store_libs)
 libdjsstore_la_SOURCES = \
 	mod_django_session/store/cache.h \
 	mod_django_session/store/caches.h \
+	mod_django_session/store/clients.c \
 	mod_django_session/store/clients.h \
 	mod_django_session/store/column.c \
 	mod_django_session/store/column.h \

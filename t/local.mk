@@ -6,6 +6,7 @@
 UNIT_TESTS = \
 	t/unit/test_auth \
 	t/unit/test_cache_url \
+	t/unit/test_clients \
 	t/unit/test_column \
 	t/unit/test_cookie \
 	t/unit/test_database \
