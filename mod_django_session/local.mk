@@ -61,8 +61,6 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/url.h \
 	mod_django_session/core/value.c \
 	mod_django_session/core/value.h \
-	mod_django_session/core/value_impl.h \
-	mod_django_session/core/value_ops.c \
 	mod_django_session/core/wire.c \
 	mod_django_session/core/wire.h
 
@@ -73,8 +71,9 @@ libdjsstore_la_CFLAGS = $(DJS_CFLAGS) -fvisibility=hidden
 libdjsstore_la_LIBADD = $(store_libs)
 libdjsstore_la_SOURCES = \
 	mod_django_session/store/cache.h \
+	mod_django_session/store/cache_shm.c \
+	mod_django_session/store/cache_shm.h \
 	mod_django_session/store/caches.h \
-	mod_django_session/store/clients.c \
 	mod_django_session/store/clients.h \
 	mod_django_session/store/column.c \
 	mod_django_session/store/column.h \
@@ -92,6 +91,13 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/keys.h \
 	mod_django_session/store/redis.c \
 	mod_django_session/store/redis.h \
+	mod_django_session/store/shm_rebuild.c \
+	mod_django_session/store/shm_region.c \
+	mod_django_session/store/shm_region.h \
+	mod_django_session/store/shm_table.c \
+	mod_django_session/store/shm_table.h \
+	mod_django_session/store/shm_table_impl.h \
+	mod_django_session/store/shm_verify.c \
 	mod_django_session/store/stores.c \
 	mod_django_session/store/stores.h \
 	mod_django_session/store/users_db.c \

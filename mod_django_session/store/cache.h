@@ -57,6 +57,9 @@ struct djs_cache_ops_t {
     /** Is it there, and fit for use? As the member of the same name in djs_engine.h. */
     apr_status_t (*check)(djs_cache_t *cache, djs_ctx_t *ctx,
                           void (*say)(void *baton, int ok, const char *what), void *baton);
+    /** Remove what has expired, in steps that keep no lock for long; @a removed counts. NULL: this
+        cache does so by itself. */
+    apr_status_t (*clear_expired)(djs_cache_t *cache, djs_ctx_t *ctx, apr_size_t *removed);
 };
 
 #endif

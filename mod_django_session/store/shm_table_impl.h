@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is in the memory of a shard: for shm_table.c, which works on it, shm_rebuild.c, which puts it
+ * together again, and shm_verify.c, which looks whether it is right.
+ *
+ * Any of it may be wrong in the memory of others' making or after a death: numbers of blocks are
+ * looked at (djs_shm_is_head() and its like) before they are used.
+ */
+#ifndef DJS_SHM_TABLE_IMPL_H
+#define DJS_SHM_TABLE_IMPL_H
+
+#include "shm_table.h"
+
+#include <pthread.h>
+
+/* What a block is. Fresh memory is free. */
+#define SHM_FREE 0u
+#define SHM_PART 1u /* of an entry, but its head; or of nothing yet, or no longer */
+#define SHM_HEAD 2u /* an entry begins here and exists */
+#define SHM_KEPT 3u /* while a shard is put together: a part that belongs to an entry */
+
+typedef struct shm_slot_t {
+    apr_uint32_t next; /* 0: the last one */
+    apr_uint32_t kind;
+} shm_slot_t;
+
+typedef struct shm_heap_t {
+    apr_int64_t expires;
+    apr_uint32_t entry;
+    apr_uint32_t unused;
+} shm_heap_t;
+
+/* At the begin of an entry; the key and then the value follow, across the blocks of its chain. */
+typedef struct shm_entry_t {
+    apr_uint64_t hash;
+    apr_int64_t expires;
+    apr_uint32_t key_len;
+    apr_uint32_t value_len;
+    apr_uint32_t crc;   /* of the above, the key and the value */
+    apr_uint32_t chain; /* the next entry of the bucket */
+    apr_uint64_t made;  /* by the shard's clock: when it came to be, */
+    apr_uint64_t used;  /* and when it was used last */
+    apr_uint32_t newer; /* neighbours in the order of use */
+    apr_uint32_t older;
+    apr_uint32_t heap_at;
+    apr_uint32_t unused;
+} shm_entry_t;
+
+typedef struct shm_state_t {
+    pthread_mutex_t lock;
+    apr_uint64_t clock;       /* one step for each use */
+    apr_uint32_t free_first;  /* of a list through the slots */
+    apr_uint32_t free_listed; /* how many it has */
+    apr_uint32_t fresh;       /* from here on, no block was ever used; 0 is as 1 */
+    apr_uint32_t newest;
+    apr_uint32_t oldest;
+    apr_uint32_t entries; /* in the heap, and in all */
+    djs_shm_counts_t counts;
+} shm_state_t;
+
+/* Something is there that cannot be. */
+#define SHM_DAMAGED APR_EGENERAL
+
+static inline shm_entry_t *shm_entry(const djs_shm_table_t *t, apr_uint32_t block)
+{
+    return (shm_entry_t *)(void *)(t->data + (apr_size_t)block * DJS_SHM_BLOCK);
+}
+
+static inline int shm_is(const djs_shm_table_t *t, apr_uint32_t block, apr_uint32_t kind)
+{
+    return block > 0 && block < t->blocks && t->slots[block].kind == kind;
+}
+
+/* Blocks of an entry with so many bytes behind its fixed part. */
+static inline apr_uint32_t shm_blocks_of(apr_size_t key_len, apr_size_t value_len)
+{
+    return (apr_uint32_t)((sizeof(shm_entry_t) + key_len + value_len + DJS_SHM_BLOCK - 1)
+                          / DJS_SHM_BLOCK);
+}
+
+static inline int shm_lengths_are_sane(const shm_entry_t *entry)
+{
+    return entry->key_len <= DJS_SHM_KEY_MAX && entry->value_len <= DJS_SHM_VALUE_MAX;
+}
+
+/* A change that others can see; not before those written above it. */
+#define SHM_STEP() do { if (djs_shm_step != NULL) { djs_shm_step(); } } while (0)
+#define SHM_SET(place, value)                                                                      \
+    do {                                                                                           \
+        SHM_STEP();                                                                                \
+        __atomic_store_n(&(place), (value), __ATOMIC_RELEASE);                                     \
+    } while (0)
+
+/* shm_table.c */
+
+/* How many blocks are to be had without removing anything. */
+apr_uint32_t djs_shm_free_blocks(const djs_shm_table_t *t);
+
+/* The checksum that an entry should have; its chain is whole. */
+apr_uint32_t djs_shm_entry_crc(const djs_shm_table_t *t, apr_uint32_t head);
+
+/* Put an entry where its end of life belongs. */
+void djs_shm_heap_push(djs_shm_table_t *t, apr_uint32_t head);
+
+/* As many blocks as its lengths say, each of them a part, and none more. */
+int djs_shm_chain_is_whole(const djs_shm_table_t *t, apr_uint32_t head);
+
+/* Copy bytes of an entry, counted from behind its fixed part; its chain is whole. */
+void djs_shm_copy_out(const djs_shm_table_t *t, apr_uint32_t head, apr_size_t from, char *to,
+                      apr_size_t len);
+
+/* @a repaired: it had to be put together again. */
+apr_status_t djs_shm_lock(djs_ctx_t *ctx, djs_shm_table_t *t, int *repaired) DJS_MUST_CHECK;
+void djs_shm_unlock(djs_shm_table_t *t);
+
+/* shm_rebuild.c: keep what is whole, make all else anew. Under the lock. */
+void djs_shm_rebuild(djs_shm_table_t *t);
+
+#endif
