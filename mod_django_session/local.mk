@@ -61,6 +61,8 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/url.h \
 	mod_django_session/core/value.c \
 	mod_django_session/core/value.h \
+	mod_django_session/core/value_impl.h \
+	mod_django_session/core/value_ops.c \
 	mod_django_session/core/wire.c \
 	mod_django_session/core/wire.h
 
@@ -74,6 +76,7 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/cache_shm.c \
 	mod_django_session/store/cache_shm.h \
 	mod_django_session/store/caches.h \
+	mod_django_session/store/clients.c \
 	mod_django_session/store/clients.h \
 	mod_django_session/store/column.c \
 	mod_django_session/store/column.h \

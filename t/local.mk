@@ -7,6 +7,7 @@ UNIT_TESTS = \
 	t/unit/test_auth \
 	t/unit/test_cache_shm \
 	t/unit/test_cache_url \
+	t/unit/test_clients \
 	t/unit/test_column \
 	t/unit/test_cookie \
 	t/unit/test_database \
@@ -34,6 +35,7 @@ UNIT_TESTS = \
 	t/unit/test_url \
 	t/unit/test_users_db \
 	t/unit/test_value \
+	t/unit/test_value_ops \
 	t/unit/test_wire \
 	t/unit/test_zone
 

@@ -15,6 +15,7 @@ restart by the administrator is, or "immediate", as a crash is.
 import glob
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -29,9 +30,19 @@ TABLES = Path(__file__).resolve().parent / "unit" / "django_tables"
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """
+    A port that nobody listens on, below those that the system gives to clients: one of theirs could
+    be some client's by the time that the server takes it.
+    """
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(min(10000, first // 2), first)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 class Server:

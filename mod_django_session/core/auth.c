@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "memo.h"
 #include "password.h"
 
 #define ID_KEY      "_auth_user_id"
@@ -138,15 +139,25 @@ static const char *own_backend(const djs_settings_t *settings)
 
 /* --- the hash --- */
 
-static const char *hash_with_key(apr_pool_t *pool, const djs_site_t *site, int key,
+static const char *hash_with_key(djs_ctx_t *ctx, const djs_site_t *site, int key,
                                  const djs_user_t *user)
 {
-    return djs_password_session_hash(pool, DJS_HMAC_SHA256, djs_keyring_key(site->keys, key),
-                                     user->password);
+    const djs_bytes_t secret = djs_keyring_key(site->keys, key);
+    djs_bytes_t hash;
+    int unused;
+
+    if (!djs_memo_find(ctx, secret.data, djs_bytes(user->password), &hash, &unused)) {
+        hash = djs_bytes(djs_password_session_hash(ctx->pool, DJS_HMAC_SHA256, secret,
+                                                   user->password));
+        if (hash.data != NULL) {
+            djs_memo_note(ctx, secret.data, djs_bytes(user->password), hash, 0);
+        }
+    }
+    return hash.data;
 }
 
 /* The key that the stored hash was made with, 0 being the secret key; -1: none of ours. */
-static int key_of_hash(apr_pool_t *pool, const djs_site_t *site, const djs_user_t *user,
+static int key_of_hash(djs_ctx_t *ctx, const djs_site_t *site, const djs_user_t *user,
                        const djs_value_t *stored)
 {
     int i;
@@ -155,7 +166,7 @@ static int key_of_hash(apr_pool_t *pool, const djs_site_t *site, const djs_user_
         return -1;
     }
     for (i = 0; i < djs_keyring_count(site->keys); i++) {
-        const char *hash = hash_with_key(pool, site, i, user);
+        const char *hash = hash_with_key(ctx, site, i, user);
 
         if (hash != NULL && djs_secret_equal(djs_value_str(stored), djs_bytes(hash))) {
             return i;
@@ -176,7 +187,7 @@ static void renew_hash(djs_ctx_t *ctx, const djs_site_t *site, djs_session_t *se
     int was_modified = djs_session_modified(session);
 
     djs_session_cycle_key(ctx, session);
-    set_text(ctx, session, HASH_KEY, hash_with_key(ctx->pool, site, 0, user));
+    set_text(ctx, session, HASH_KEY, hash_with_key(ctx, site, 0, user));
     if (!was_modified) {
         djs_session_set_upkeep(session);
     }
@@ -209,8 +220,7 @@ static apr_status_t find_user(djs_ctx_t *ctx, const djs_site_t *site, const char
 static int verify_hash(djs_ctx_t *ctx, const djs_site_t *site, djs_session_t *session,
                        const djs_user_t *user)
 {
-    int key = key_of_hash(ctx->pool, site, user,
-                          djs_session_get(ctx, session, djs_bytes(HASH_KEY)));
+    int key = key_of_hash(ctx, site, user, djs_session_get(ctx, session, djs_bytes(HASH_KEY)));
 
     if (key < 0) {
         djs_session_flush(ctx, session);
@@ -269,7 +279,7 @@ apr_status_t djs_auth_login(djs_ctx_t *ctx, const djs_site_t *site, djs_session_
                             const djs_user_t *user)
 {
     const djs_value_t *id = djs_session_get(ctx, session, djs_bytes(ID_KEY));
-    const char *hash = hash_with_key(ctx->pool, site, 0, user);
+    const char *hash = hash_with_key(ctx, site, 0, user);
     apr_status_t rv = djs_session_load(ctx, session);
 
     if (rv != APR_SUCCESS) {
@@ -282,7 +292,7 @@ apr_status_t djs_auth_login(djs_ctx_t *ctx, const djs_site_t *site, djs_session_
         djs_session_cycle_key(ctx, session);
     }
     else if (!is_id_of(ctx->pool, id, user) ||
-             key_of_hash(ctx->pool, site, user,
+             key_of_hash(ctx, site, user,
                          djs_session_get(ctx, session, djs_bytes(HASH_KEY))) != 0) {
         djs_session_flush(ctx, session);
     }

@@ -48,12 +48,16 @@ apr_status_t djs_clients_borrow(djs_ctx_t *ctx, djs_clients_t *clients, void **c
 /** How a loan ended. */
 typedef enum djs_loan_t {
     DJS_LOAN_GOOD,   /* the server answered, whatever it said */
-    DJS_LOAN_STALE,  /* the connection was dead; that tells nothing of the server yet */
+    DJS_LOAN_STALE,  /* the connection was dead; that tells nothing of the server yet, but the idle
+                        ones are as old: they are closed */
     DJS_LOAN_BROKEN  /* no answer in time, or refused: the server counts as down */
 } djs_loan_t;
 
 /** Give back what djs_clients_borrow lent; STALE and BROKEN clients are closed. */
 void djs_clients_give_back(djs_clients_t *clients, void *client, djs_loan_t loan);
+
+/** For tests: what the time is, instead of the system's monotonic clock. */
+void djs_clients_set_clock(djs_clients_t *clients, apr_time_t (*clock)(void *baton), void *baton);
 
 /** For the status page and tests: how many are lent, how many idle, and whether it counts as down. */
 void djs_clients_state(djs_clients_t *clients, int *lent, int *idle, int *down);

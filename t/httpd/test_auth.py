@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """AuthType Django: who gets in, and what the others get."""
+import http.client
 import json
 import threading
 import urllib.parse
 
 import pytest
+
+from harness import PATIENCE
 
 SECRET = "the protected page"
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -43,6 +46,30 @@ def test_a_login_of_django_gets_in_and_is_the_user(each_site):
     assert (env["DJANGO_USER"], env["DJANGO_USER_ID"], env["DJANGO_USER_EMAIL"]) \
         == ("ada", str(uid), "ada@example.org")
     assert "DJANGO_SESSION_REASON" not in env
+
+
+def test_a_connection_remembers_no_login_that_is_over(each_site):
+    """The password is changed between two requests on one connection."""
+    each_site.create_user("ada")
+    key = each_site.login("ada")
+    server = protect(each_site)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+
+    def ask():
+        connection.request("GET", PAGE, headers={"Cookie": f"sessionid={key}"})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+
+    try:
+        assert [ask() for _ in range(3)] == [200] * 3
+        socket = connection.sock
+        each_site.django.run("from django.contrib.auth.models import User\n"
+                             + NOBODY["password changed"][0])
+        assert ask() == 401
+        assert connection.sock is socket, "one connection"
+    finally:
+        connection.close()
 
 
 @pytest.mark.parametrize("what,value", [("username", "ada"), ("id", None), ("email", "a@b.c")])
