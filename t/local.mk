@@ -100,6 +100,9 @@ t_unit_test_engine_dbm_SOURCES = \
 	t/engine_dbm/engine_dbm.c \
 	t/unit/test_engine_dbm.c
 
+# What is wiped is seen by its test.
+t_unit_test_memo_LDFLAGS = -Wl,--wrap=djs_secret_wipe $(DJS_LDFLAGS)
+
 TESTS = $(check_PROGRAMS) t/checks/run
 
 LOG_COMPILER = $(srcdir)/t/unit/tap

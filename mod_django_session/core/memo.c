@@ -1,41 +1,55 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "memo.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include <apr_atomic.h>
 
 #include "secret.h"
 
 /* A session's text and its digest; a login's hash; and one for another site on the connection. */
 #define ENTRIES 4
-/* A room that is too small is left, wiped, for one twice as large: all of them take no more than
-   twice DJS_MEMO_MAX. */
-#define ROOM_MIN 512
 
 typedef struct entry_t {
     const void *by; /* NULL: empty */
     int detail;
     apr_size_t from_len, to_len;
-    char *room; /* input, then result */
-    apr_size_t size;
+    char *room; /* input, then result; not of a pool, which would be one thread's */
 } entry_t;
 
 struct djs_memo_t {
-    apr_pool_t *pool;
+    apr_uint32_t in_use;
     entry_t entries[ENTRIES];
     int oldest;
 };
 
-static apr_status_t wipe(void *data)
+static int take(djs_memo_t *memo)
+{
+    return memo != NULL && apr_atomic_cas32(&memo->in_use, 1, 0) == 0;
+}
+
+static void give_back(djs_memo_t *memo)
+{
+    apr_atomic_set32(&memo->in_use, 0);
+}
+
+static void empty(entry_t *entry)
+{
+    if (entry->room != NULL) {
+        djs_secret_wipe(entry->room, entry->from_len + entry->to_len);
+        free(entry->room);
+    }
+    memset(entry, 0, sizeof(*entry));
+}
+
+static apr_status_t empty_all(void *data)
 {
     djs_memo_t *memo = data;
     int i;
 
     for (i = 0; i < ENTRIES; i++) {
-        entry_t *entry = &memo->entries[i];
-
-        djs_secret_wipe(entry->room, entry->from_len + entry->to_len);
-        entry->by = NULL;
-        entry->from_len = entry->to_len = 0;
+        empty(&memo->entries[i]);
     }
     return APR_SUCCESS;
 }
@@ -44,8 +58,7 @@ djs_memo_t *djs_memo_make(apr_pool_t *pool)
 {
     djs_memo_t *memo = apr_pcalloc(pool, sizeof(*memo));
 
-    memo->pool = pool;
-    apr_pool_cleanup_register(pool, memo, wipe, apr_pool_cleanup_null);
+    apr_pool_cleanup_register(pool, memo, empty_all, apr_pool_cleanup_null);
     return memo;
 }
 
@@ -66,47 +79,43 @@ static int is_equal(const char *a, djs_bytes_t b)
     return differences == 0;
 }
 
-int djs_memo_find(djs_ctx_t *ctx, const void *by, djs_bytes_t from, djs_bytes_t *to, int *detail)
+static const entry_t *find(const djs_memo_t *memo, const void *by, djs_bytes_t from)
 {
     int i;
 
-    for (i = 0; ctx->memo != NULL && i < ENTRIES; i++) {
-        const entry_t *entry = &ctx->memo->entries[i];
+    for (i = 0; i < ENTRIES; i++) {
+        const entry_t *entry = &memo->entries[i];
 
         if (entry->by == by && entry->from_len == from.len && is_equal(entry->room, from)) {
-            *to = djs_bytes_copy(ctx->pool,
-                                 djs_bytes_of(entry->room + entry->from_len, entry->to_len));
-            *detail = entry->detail;
-            return 1;
+            return entry;
         }
     }
-    return 0;
+    return NULL;
 }
 
-static void make_room(djs_memo_t *memo, entry_t *entry, apr_size_t size)
+int djs_memo_find(djs_ctx_t *ctx, const void *by, djs_bytes_t from, djs_bytes_t *to, int *detail)
 {
-    djs_secret_wipe(entry->room, entry->from_len + entry->to_len);
-    if (size > entry->size) {
-        entry->size = entry->size > 0 ? entry->size : ROOM_MIN;
-        while (entry->size < size) {
-            entry->size *= 2;
-        }
-        entry->room = apr_palloc(memo->pool, entry->size);
+    const entry_t *entry;
+
+    if (from.len == 0 || !take(ctx->memo)) {
+        return 0;
     }
+    entry = find(ctx->memo, by, from);
+    if (entry != NULL) {
+        *to = djs_bytes_copy(ctx->pool, djs_bytes_of(entry->room + entry->from_len, entry->to_len));
+        *detail = entry->detail;
+    }
+    give_back(ctx->memo);
+    return entry != NULL;
 }
 
-void djs_memo_note(djs_ctx_t *ctx, const void *by, djs_bytes_t from, djs_bytes_t to, int detail)
+static void fill(entry_t *entry, const void *by, djs_bytes_t from, djs_bytes_t to, int detail)
 {
-    djs_memo_t *memo = ctx->memo;
-    entry_t *entry;
-
-    if (memo == NULL || from.len == 0 || from.len > DJS_MEMO_MAX ||
-        to.len > DJS_MEMO_MAX - from.len) {
+    empty(entry);
+    entry->room = malloc(from.len + to.len);
+    if (entry->room == NULL) {
         return;
     }
-    entry = &memo->entries[memo->oldest];
-    memo->oldest = (memo->oldest + 1) % ENTRIES;
-    make_room(memo, entry, from.len + to.len);
     memcpy(entry->room, from.data, from.len);
     if (to.len > 0) {
         memcpy(entry->room + from.len, to.data, to.len);
@@ -115,4 +124,17 @@ void djs_memo_note(djs_ctx_t *ctx, const void *by, djs_bytes_t from, djs_bytes_t
     entry->detail = detail;
     entry->from_len = from.len;
     entry->to_len = to.len;
+}
+
+void djs_memo_note(djs_ctx_t *ctx, const void *by, djs_bytes_t from, djs_bytes_t to, int detail)
+{
+    djs_memo_t *memo = ctx->memo;
+
+    if (from.len == 0 || from.len > DJS_MEMO_MAX || to.len > DJS_MEMO_MAX - from.len ||
+        !take(memo)) {
+        return;
+    }
+    fill(&memo->entries[memo->oldest], by, from, to, detail);
+    memo->oldest = (memo->oldest + 1) % ENTRIES;
+    give_back(memo);
 }

@@ -8,9 +8,10 @@
  * so what is found here is what would be computed; nothing here decides whether a session is there,
  * live, or whose it is.
  *
- * A memo belongs to who serves one client, a connection, and is used by one thread at a time. It is
- * small: the last few results, none above DJS_MEMO_MAX bytes. What it holds is secret: it is
- * wiped when it is replaced and with its pool.
+ * A memo belongs to who serves one client: a connection, whose streams may be served by many threads
+ * at once (HTTP/2). Nobody waits for another: who finds it in use works things out himself. It is small:
+ * the last few results, none above DJS_MEMO_MAX bytes. What it holds is secret: it is wiped when it
+ * is replaced and with its pool.
  */
 #ifndef DJS_MEMO_H
 #define DJS_MEMO_H
@@ -20,7 +21,7 @@
 /** Input and result together; larger ones are not kept. */
 #define DJS_MEMO_MAX 8192
 
-/** An empty memo that lives as long as @a pool. */
+/** An empty memo that lives as long as @a pool. Any thread may use it. */
 djs_memo_t *djs_memo_make(apr_pool_t *pool);
 
 /**

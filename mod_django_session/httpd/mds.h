@@ -191,6 +191,7 @@ typedef struct mds_request_t {
 void mds_request_register(void);
 
 /** At the start of a client's request: what looks like ours is taken out of its headers. */
+int mds_pre_connection(conn_rec *connection, void *socket);
 int mds_post_read_request(request_rec *r);
 
 /** The client's request that @a r is a part of. */

@@ -227,19 +227,20 @@ static int same_site(const djs_site_t *a, const djs_site_t *b)
            && strcmp(a->settings->cookie_name, b->settings->cookie_name) == 0;
 }
 
-/*
- * What is remembered for the requests of a connection. The streams of an HTTP/2 connection are many
- * at a time, each on a connection of its own that does not live long enough to be worth it.
- */
-static djs_memo_t *memo_of(conn_rec *connection)
+/* The streams of an HTTP/2 connection have connections of their own, and share what is remembered. */
+int mds_pre_connection(conn_rec *connection, void *socket)
 {
-    djs_memo_t *memo = ap_get_module_config(connection->conn_config, &django_session_module);
-
-    if (!memo && !connection->master) {
-        memo = djs_memo_make(connection->pool);
-        ap_set_module_config(connection->conn_config, &django_session_module, memo);
+    if (!connection->master) {
+        ap_set_module_config(connection->conn_config, &django_session_module,
+                             djs_memo_make(connection->pool));
     }
-    return memo;
+    return OK;
+}
+
+static djs_memo_t *memo_of(const conn_rec *connection)
+{
+    connection = connection->master ? connection->master : connection;
+    return ap_get_module_config(connection->conn_config, &django_session_module);
 }
 
 static mds_session_t *begin(request_rec *r, mds_request_t *request, const djs_site_t *site)

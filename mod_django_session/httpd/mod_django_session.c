@@ -4,6 +4,8 @@
  */
 #include "mds.h"
 
+#include <http_connection.h>
+
 static void register_hooks(apr_pool_t *pool)
 {
     /*
@@ -23,6 +25,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_child_init(mds_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     /* mds_request.c: before anything can take a client's header for ours */
     mds_request_register();
+    ap_hook_pre_connection(mds_pre_connection, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_read_request(mds_post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
     /* mds_auth.c: the checker asks all others itself, so it is first */
     ap_hook_check_authn(mds_check_authn, NULL, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
