@@ -73,6 +73,7 @@ libdjsstore_la_CFLAGS = $(DJS_CFLAGS) -fvisibility=hidden
 libdjsstore_la_LIBADD = $(store_libs)
 libdjsstore_la_SOURCES = \
 	mod_django_session/store/cache.h \
+	mod_django_session/store/cache_redis.c \
 	mod_django_session/store/cache_shm.c \
 	mod_django_session/store/cache_shm.h \
 	mod_django_session/store/caches.h \

@@ -5,6 +5,7 @@
 
 UNIT_TESTS = \
 	t/unit/test_auth \
+	t/unit/test_cache_redis \
 	t/unit/test_cache_shm \
 	t/unit/test_cache_url \
 	t/unit/test_clients \

@@ -533,7 +533,9 @@ static int inflate_growing(djs_ctx_t *ctx, z_stream *stream, apr_size_t max, djs
     return result;
 }
 
-apr_status_t djs_inflate(djs_ctx_t *ctx, djs_bytes_t packed, apr_size_t max, djs_bytes_t *data)
+/* window: as inflateInit2() takes it, which is zlib's way to say which framing there must be. */
+static apr_status_t inflate_framed(djs_ctx_t *ctx, djs_bytes_t packed, int window, const char *name,
+                                   apr_size_t max, djs_bytes_t *data)
 {
     djs_bytes_t unpacked;
     apr_pool_t *scratch;
@@ -546,7 +548,7 @@ apr_status_t djs_inflate(djs_ctx_t *ctx, djs_bytes_t packed, apr_size_t max, djs
     }
     apr_pool_create(&scratch, ctx->pool);
     begin_stream(&stream, scratch, packed);
-    result = inflateInit(&stream);
+    result = inflateInit2(&stream, window);
     if (result == Z_OK) {
         result = inflate_growing(ctx, &stream, max, &unpacked);
         inflateEnd(&stream);
@@ -566,5 +568,67 @@ apr_status_t djs_inflate(djs_ctx_t *ctx, djs_bytes_t packed, apr_size_t max, djs
         }
         break;
     }
-    return djs_fail(ctx, DJS_EFORMAT, "compressed data is not zlib or is damaged");
+    return djs_fail(ctx, DJS_EFORMAT, "compressed data is not %s or is damaged", name);
+}
+
+apr_status_t djs_inflate(djs_ctx_t *ctx, djs_bytes_t packed, apr_size_t max, djs_bytes_t *data)
+{
+    return inflate_framed(ctx, packed, MAX_WBITS, "zlib", max, data);
+}
+
+apr_status_t djs_gunzip(djs_ctx_t *ctx, djs_bytes_t packed, apr_size_t max, djs_bytes_t *data)
+{
+    return inflate_framed(ctx, packed, MAX_WBITS + 16, "gzip", max, data);
+}
+
+/* ---- What cache clients compressed ----------------------------------------------------------- */
+
+static int begins_with(djs_bytes_t data, const char *magic, apr_size_t len)
+{
+    return data.len >= len && memcmp(data.data, magic, len) == 0;
+}
+
+/* RFC 1950, 2.2: deflate with a window of up to 32 KiB, no dictionary, and a check of both bytes. */
+static int is_zlib(djs_bytes_t data)
+{
+    const unsigned char *head = (const unsigned char *)data.data;
+
+    return data.len >= 2 && (head[0] & 0x0f) == 8 && (head[0] >> 4) <= 7 && (head[1] & 0x20) == 0
+           && (head[0] * 256 + head[1]) % 31 == 0;
+}
+
+/* Compressors whose values we recognise and do not read. */
+static const struct {
+    const char *name, *magic;
+    apr_size_t len;
+} foreign[] = {
+    { "lzma", "\xfd\x37zXZ\0", 6 },
+    { "lz4", "\x04\x22\x4d\x18", 4 },
+    { "zstd", "\x28\xb5\x2f\xfd", 4 },
+};
+
+apr_status_t djs_unpack(djs_ctx_t *ctx, djs_bytes_t stored, djs_bytes_t *data)
+{
+    apr_status_t rv = DJS_EFORMAT;
+    djs_ctx_t attempt = *ctx; /* it is no failure that something is not compressed */
+    apr_size_t i;
+
+    attempt.problem = NULL;
+    for (i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
+        if (begins_with(stored, foreign[i].magic, foreign[i].len)) {
+            return djs_fail(ctx, DJS_EUNSUPPORTED, "compressed with %s; what can be read is zlib, "
+                            "gzip and what is not compressed", foreign[i].name);
+        }
+    }
+    if (is_zlib(stored)) {
+        rv = djs_inflate(&attempt, stored, DJS_INFLATE_MAX, data);
+    }
+    else if (begins_with(stored, "\x1f\x8b", 2)) {
+        rv = djs_gunzip(&attempt, stored, DJS_INFLATE_MAX, data);
+    }
+    if (rv == DJS_EFORMAT) {
+        *data = stored;
+        return APR_SUCCESS;
+    }
+    return rv == APR_SUCCESS ? rv : djs_fail(ctx, rv, "%s", attempt.problem);
 }

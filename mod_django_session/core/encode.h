@@ -82,4 +82,16 @@ apr_status_t djs_deflate(djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed) 
 apr_status_t djs_inflate(djs_ctx_t *ctx, djs_bytes_t packed, apr_size_t max, djs_bytes_t *data)
     DJS_MUST_CHECK;
 
+/** The same of gzip's framing; of its first member. */
+apr_status_t djs_gunzip(djs_ctx_t *ctx, djs_bytes_t packed, apr_size_t max, djs_bytes_t *data)
+    DJS_MUST_CHECK;
+
+/**
+ * What a cache client may have compressed, as it was before: zlib and gzip are unpacked, up to
+ * DJS_INFLATE_MAX bytes, other bytes are given back as they are, for that is how django-redis reads
+ * (and it leaves short values plain). No serializer's text begins like a compressor's.
+ * DJS_ELIMIT; DJS_EUNSUPPORTED: lzma, lz4 or zstd, which the problem names.
+ */
+apr_status_t djs_unpack(djs_ctx_t *ctx, djs_bytes_t stored, djs_bytes_t *data) DJS_MUST_CHECK;
+
 #endif

@@ -188,7 +188,7 @@ static const char *text_of(apr_pool_t *pool, const redisReply *reply)
 
     switch (reply->type) {
     case REDIS_REPLY_INTEGER:
-        return apr_psprintf(pool, "%lld", reply->integer);
+        return apr_psprintf(pool, "%" APR_INT64_T_FMT, (apr_int64_t)reply->integer);
     case REDIS_REPLY_NIL:
         return "(nil)";
     case REDIS_REPLY_ERROR:
@@ -293,6 +293,21 @@ static void serve(fake_redis_t *fake, struct pollfd *peer)
     }
 }
 
+/* In the place of somebody who has gone, or a new one. */
+static void let_in(fake_redis_t *fake)
+{
+    int i = 2;
+
+    while (i < fake->count && fake->fds[i].fd >= 0) {
+        i++;
+    }
+    must(i < PEERS_MAX + 2, "too many connections to a fake");
+    fake->fds[i].fd = accept(fake->fds[1].fd, NULL, NULL);
+    fake->fds[i].events = POLLIN;
+    fake->fds[i].revents = 0;
+    fake->count = i < fake->count ? fake->count : i + 1;
+}
+
 static void *run_fake(void *data)
 {
     fake_redis_t *fake = data;
@@ -305,10 +320,7 @@ static void *run_fake(void *data)
             }
         }
         if (fake->fds[1].revents != 0) {
-            must(fake->count < PEERS_MAX + 2, "too many connections to a fake");
-            fake->fds[fake->count].fd = accept(fake->fds[1].fd, NULL, NULL);
-            fake->fds[fake->count].events = POLLIN;
-            fake->fds[fake->count++].revents = 0;
+            let_in(fake);
         }
     }
     return NULL;

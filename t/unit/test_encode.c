@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <zlib.h>
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define LITERAL(text) { (text), sizeof(text) - 1 }
 
@@ -544,6 +546,112 @@ static void damaged_zlib_is_refused_and_what_follows_it_ignored(void **state)
 
 /* ---- Hostile input --------------------------------------------------------------------------- */
 
+/* gzip.compress(b"some text, some text", mtime=0) */
+static const char gzip_text[] =
+    "\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\x2b\xce\xcf\x4d\x55\x28"
+    "\x49\xad\x28\xd1\x51\x28\x86\x31\x01\xf4\xba\x34\xea\x14\x00\x00\x00";
+
+static void what_clients_compressed_is_unpacked_and_all_else_left_alone(void **state)
+{
+    test_t *test = *state;
+    static const struct { djs_bytes_t data; const char *why; } plain[] = {
+        { LITERAL(""), "nothing" },
+        { LITERAL("x"), "less than a header" },
+        { LITERAL("\x80\x04}\x94."), "a pickle" },
+        { LITERAL("(dp0\n."), "a pickle of protocol 0" },
+        { LITERAL("(S'a'\nt."), "one whose first bytes could be zlib's" },
+        { LITERAL("{\"a\": 1}"), "JSON" },
+        { LITERAL("12"), "an integer" },
+        { LITERAL("x\x9c is no stream"), "zlib's header and nothing of zlib's" },
+        { LITERAL("\x1f\x8b\x08 is no stream"), "the same of gzip" },
+    };
+    static const struct { djs_bytes_t data; const char *name; } foreign[] = {
+        { LITERAL("\xfd\x37zXZ\0\0\x04"), "lzma" },
+        { LITERAL("\x04\x22\x4d\x18\x68\x40"), "lz4" },
+        { LITERAL("\x28\xb5\x2f\xfd\x20\x01"), "zstd" },
+    };
+    djs_bytes_t packed, back;
+    size_t i;
+
+    for (i = 0; i < COUNT(plain); i++) {
+        djs_bytes_t stored = plain[i].data;
+
+        assert_status(test->ctx, djs_unpack(test->ctx, stored, &back), APR_SUCCESS, plain[i].why);
+        assert_bytes(back, stored, plain[i].why);
+        assert_text(test->ctx->problem, NULL, plain[i].why);
+    }
+    assert_status(test->ctx, djs_deflate(test->ctx, djs_bytes("some text"), &packed), APR_SUCCESS,
+                  "deflate");
+    assert_status(test->ctx, djs_unpack(test->ctx, packed, &back), APR_SUCCESS, "zlib");
+    assert_bytes(back, djs_bytes("some text"), "zlib");
+    packed = djs_bytes_of(gzip_text, sizeof(gzip_text) - 1);
+    assert_status(test->ctx, djs_unpack(test->ctx, packed, &back), APR_SUCCESS, "gzip");
+    assert_bytes(back, djs_bytes("some text, some text"), "gzip");
+    for (i = 0; i < COUNT(foreign); i++) {
+        djs_forget(test->ctx);
+        assert_status(test->ctx, djs_unpack(test->ctx, foreign[i].data, &back), DJS_EUNSUPPORTED,
+                      foreign[i].name);
+        assert_non_null(strstr(test->ctx->problem, foreign[i].name));
+    }
+}
+
+/* Whether the stored value of a case is what its client's compressor makes: short ones are plain. */
+static void check_compressed(test_t *test, const json_t *a_case, const char *client)
+{
+    int foreign = strstr(client, "lzma") != NULL || strstr(client, "lz4") != NULL;
+    djs_bytes_t stored, back;
+    apr_status_t rv;
+
+    if (!vector_bytes(test->pool, a_case, "value", &stored)) {
+        return;
+    }
+    djs_forget(test->ctx);
+    rv = djs_unpack(test->ctx, stored, &back);
+    if (foreign && rv != APR_SUCCESS) {
+        assert_status(test->ctx, rv, DJS_EUNSUPPORTED, vector_name(test->pool, a_case));
+        return;
+    }
+    assert_status(test->ctx, rv, APR_SUCCESS, vector_name(test->pool, a_case));
+    assert_true(back.len > 0);
+    assert_number(back.data[0], strstr(client, "json") != NULL ? '{' : '\x80',
+                  vector_name(test->pool, a_case));
+}
+
+static void what_real_clients_compressed_is_unpacked(void **state)
+{
+    test_t *test = *state;
+    const json_t *cases = test_vectors(test->pool, "cache_values.json", 700);
+    const json_t *a_case;
+    int count = 0;
+    size_t i;
+
+    json_array_foreach(cases, i, a_case) {
+        const char *client = vector_need(a_case, "client");
+
+        if (strstr(client, "-zlib") != NULL || strstr(client, "-gzip") != NULL
+            || strstr(client, "-lzma") != NULL || strstr(client, "-lz4") != NULL) {
+            check_compressed(test, a_case, client);
+            count++;
+        }
+    }
+    assert_true(count > 100);
+}
+
+static void what_clients_compressed_unpacks_to_no_more_than_the_limit(void **state)
+{
+    test_t *test = *state;
+    apr_size_t len = DJS_INFLATE_MAX + 1;
+    uLongf packed_len = compressBound(len);
+    char *packed = apr_palloc(test->pool, packed_len);
+    djs_bytes_t back;
+
+    assert_int_equal(compress((Bytef *)packed, &packed_len, apr_pcalloc(test->pool, len), len),
+                     Z_OK);
+    assert_status(test->ctx, djs_unpack(test->ctx, djs_bytes_of(packed, packed_len), &back),
+                  DJS_ELIMIT, "a bomb");
+    assert_non_null(strstr(test->ctx->problem, "unpacks to more than"));
+}
+
 static void no_decoder_breaks_on_random_bytes(void **state)
 {
     static const char *const alphabets[] = {
@@ -628,6 +736,9 @@ int main(void)
         TEST(any_bytes_survive_compression),
         TEST(a_zlib_bomb_stops_at_the_limit),
         TEST(damaged_zlib_is_refused_and_what_follows_it_ignored),
+        TEST(what_clients_compressed_is_unpacked_and_all_else_left_alone),
+        TEST(what_real_clients_compressed_is_unpacked),
+        TEST(what_clients_compressed_unpacks_to_no_more_than_the_limit),
         TEST(no_decoder_breaks_on_random_bytes),
         TEST(no_damaged_stream_breaks_the_inflater),
     };
