@@ -32,11 +32,13 @@ TABLES = Path(__file__).resolve().parent / "unit" / "django_tables"
 def free_port():
     """
     A port that nobody listens on, below those that the system gives to clients: one of theirs could
-    be some client's by the time that the server takes it.
+    be some client's by the time that the server takes it. pytest's workers have ports of their own.
     """
     first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
     while True:
-        port = random.randrange(min(10000, first // 2), first)
+        port = random.randrange(min(10000, first // 2), first) // workers * workers + worker
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

@@ -94,7 +94,7 @@ def test_by_directive_pages_go_on_without_a_session_but_no_protected_one(site):
     site.create_user("ada")
     key = site.login("ada")
     server = site.httpd(ON + PROTECTED + "DjangoSessionOnStoreError anonymous\n")
-    server.expect(r"DJS\d+: ", "AH00629", "AH02655", "AH00639", "AH00633")
+    server.expect(r"DJS\d+: ", r"\[dbd:")
     assert get(server, key).status == 200
     site.database.server.stop()
     assert get(server, key, "/page.txt").status == 200
@@ -109,7 +109,7 @@ def test_a_server_that_dies_between_load_and_save_is_503_and_changes_nothing(sit
     key = site.create_session({"hits": 0})
     gate = site.gate()
     server = site.httpd(ON)
-    server.expect(r"DJS\d+: ", "AH00629", "AH02655", "AH00639", "AH00633")
+    server.expect(r"DJS\d+: ", r"\[dbd:")
     query = urllib.parse.urlencode({"gate": str(gate.path), "h": "Django-Session-Update: " +
                                     json.dumps({"increment": {"hits": 1}})})
     answers = []
