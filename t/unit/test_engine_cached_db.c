@@ -7,9 +7,11 @@
 #include "engine_contract.h"
 #include "memory_cache.h"
 #include "memory_engine.h"
+#include "redis_server.h"
 
 #include <string.h>
 
+#include "caches.h"
 #include "engine_cached_db.h"
 #include "json.h"
 #include "stores.h"
@@ -21,19 +23,55 @@
 /* ---- the contract ---------------------------------------------------------------------------- */
 
 /* On rows and cache with the same bytes: the contract's are no sessions. @a baton: what it is like. */
-static djs_engine_t *open_on_sqlite(test_t *test, const void *baton)
+static djs_engine_t *open_with(test_t *test, djs_cache_t *cache)
 {
     djs_settings_t *settings = apr_pcalloc(test->pool, sizeof(*settings));
     djs_database_t *database = test_database_open(test, &test_databases()[0]);
-    memory_cache_t *memory = memory_cache_make(test->pool);
-    djs_cached_db_parts_t parts = { .cache = &memory->cache, .key_prefix = PREFIX };
+    djs_cached_db_parts_t parts = { .cache = cache, .key_prefix = PREFIX };
 
     settings->table = "django_session";
     assert_status(test->ctx,
                   djs_engine_db_open(test->ctx, test->pool, settings, NULL, database, &parts.rows),
                   APR_SUCCESS, "open");
-    memory->down = strcmp(baton, "dead") == 0;
     return djs_engine_cached_db_make(test->pool, &parts);
+}
+
+static djs_engine_t *open_on_sqlite(test_t *test, const void *baton)
+{
+    memory_cache_t *memory = memory_cache_make(test->pool);
+
+    memory->down = strcmp(baton, "dead") == 0;
+    return open_with(test, &memory->cache);
+}
+
+static redis_server_t *redis;
+
+static djs_cache_t *open_redis(test_t *test)
+{
+    djs_cache_server_t *where = apr_pcalloc(test->pool, sizeof(*where));
+    djs_cache_conf_t *conf = apr_pcalloc(test->pool, sizeof(*conf));
+    djs_cache_t *cache = NULL;
+
+    where->name = "the Redis of this test";
+    where->host = "127.0.0.1";
+    where->port = redis_server_port(redis);
+    conf->scheme = DJS_CACHE_REDIS;
+    conf->format = DJS_CACHE_DJANGO_REDIS_JSON;
+    conf->servers = where;
+    conf->server_count = 1;
+    conf->prefix = "";
+    conf->version = "1";
+    conf->timeout = apr_time_from_sec(60); /* a safety net */
+    conf->pool_max = 32;
+    assert_status(test->ctx, djs_cache_redis_open(test->ctx, test->pool, conf, &cache),
+                  APR_SUCCESS, "open");
+    return cache;
+}
+
+static djs_engine_t *open_on_redis(test_t *test, const void *baton)
+{
+    (void)baton;
+    return open_with(test, open_redis(test));
 }
 
 /* ---- sessions in two wires ------------------------------------------------------------------- */
@@ -59,7 +97,7 @@ static void note_warning(void *baton, const char *line)
     }
 }
 
-static int open_both(void **state)
+static int open_both_on(void **state, int real)
 {
     static const djs_host_t host = { .warn = note_warning };
     djs_cached_db_parts_t parts = { .key_prefix = PREFIX };
@@ -75,12 +113,22 @@ static int open_both(void **state)
     both->cache_wire = parts.cache_wire
         = djs_wire_make(both->test.pool, both->site->site.keys, DJS_WIRE_JSON, NULL);
     parts.rows = &both->site->memory->engine;
-    parts.cache = &both->cache->cache;
+    parts.cache = real ? open_redis(&both->test) : &both->cache->cache;
     both->engine = djs_engine_cached_db_make(both->test.pool, &parts);
     both->test.ctx->host = &host;
     both->test.ctx->baton = both;
     *state = both;
     return 0;
+}
+
+static int open_both(void **state)
+{
+    return open_both_on(state, 0);
+}
+
+static int open_both_on_redis(void **state)
+{
+    return open_both_on(state, 1);
 }
 
 static djs_record_t record_of(both_t *both, const char *json)
@@ -454,15 +502,51 @@ static void a_reader_that_fills_late_does_not_undo_a_save(void **state)
     assert_text(cached(both), "{\"n\":2}", "the new one stays");
 }
 
+/* ---- a real cache that dies ------------------------------------------------------------------- */
+
+static void a_redis_that_is_killed_at_any_step_costs_warnings_and_is_filled_again(void **state)
+{
+    both_t *both = *state;
+    djs_record_t record = record_of(both, "{\"n\":1}");
+    djs_record_t found;
+    int warnings;
+
+    assert_status(both->test.ctx,
+                  both->engine->ops->create(both->engine, both->test.ctx, KEY, &record),
+                  APR_SUCCESS, "create");
+    assert_loaded(both, "{\"n\":1}", 1, &found);
+    redis_server_kill(redis);
+    assert_status(both->test.ctx, replace(both, &found, "{\"n\":2}"), APR_SUCCESS, "save");
+    assert_true(both->warnings > 0);
+    warnings = both->warnings;
+    assert_loaded(both, "{\"n\":2}", 0, &found);
+    assert_true(both->warnings > warnings);
+    redis_server_revive(redis);
+    do { /* until its clients have found that it is there again */
+        memset(&found, 0, sizeof(found));
+        assert_status(both->test.ctx, load(both, &found), APR_SUCCESS, "load");
+    } while (found.wire != both->cache_wire);
+    assert_status(both->test.ctx, replace(both, &found, "{\"n\":3}"), APR_SUCCESS, "save");
+    assert_loaded(both, "{\"n\":3}", 1, &found);
+    assert_text(row(both), "{\"n\":3}", "row");
+    assert_status(both->test.ctx, both->engine->ops->remove(both->engine, both->test.ctx, KEY),
+                  APR_SUCCESS, "remove");
+    assert_status(both->test.ctx, load(both, &found), APR_NOTFOUND, "gone");
+    assert_null(both->test.ctx->problem);
+}
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 #define ON_BOTH(name) cmocka_unit_test_setup_teardown(name, open_both, test_teardown)
+#define ON_REDIS(name) cmocka_unit_test_setup_teardown(name, open_both_on_redis, test_teardown)
 
 int main(void)
 {
     static const contract_t working = { "cached_db", open_on_sqlite, "working", CONTRACT_VAGUE_END };
     static const contract_t dead = { "cached_db without its cache", open_on_sqlite, "dead", 0 };
-    static struct CMUnitTest tests[2 * CONTRACT_TESTS_MAX + 20] = {
+    static const contract_t real = { "cached_db on Redis", open_on_redis, NULL,
+                                     CONTRACT_VAGUE_END | CONTRACT_OWN_CLOCK };
+    static struct CMUnitTest tests[3 * CONTRACT_TESTS_MAX + 20] = {
         ON_BOTH(a_hit_asks_no_row),
         ON_BOTH(a_miss_reads_the_row_and_fills_the_cache_for_the_rest_of_its_life),
         ON_BOTH(what_ends_within_a_second_is_not_cached),
@@ -480,13 +564,17 @@ int main(void)
         ON_BOTH(sessions_are_compared_as_values_of_one_type_each),
         ON_BOTH(the_slower_of_two_saves_leaves_no_older_session_in_the_cache),
         ON_BOTH(a_reader_that_fills_late_does_not_undo_a_save),
+        ON_REDIS(a_redis_that_is_killed_at_any_step_costs_warnings_and_is_filled_again),
     };
-    size_t count = 17;
+    size_t count = 18;
     int failed;
 
+    redis = redis_server_start();
     count = contract_tests(&working, tests, count);
     count = contract_tests(&dead, tests, count);
+    count = contract_tests(&real, tests, count);
     failed = test_run("cached_db", tests, count);
+    redis_server_end(redis);
     test_databases_end();
     return failed;
 }
