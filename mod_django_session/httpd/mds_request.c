@@ -237,8 +237,12 @@ int mds_pre_connection(conn_rec *connection, void *socket)
     return OK;
 }
 
+/* The first request of a connection is the only one of many: for it nothing is remembered. */
 static djs_memo_t *memo_of(const conn_rec *connection)
 {
+    if (!connection->master && connection->keepalives == 0) {
+        return NULL;
+    }
     connection = connection->master ? connection->master : connection;
     return ap_get_module_config(connection->conn_config, &django_session_module);
 }
