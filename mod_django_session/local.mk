@@ -63,6 +63,7 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/value.h \
 	mod_django_session/core/value_impl.h \
 	mod_django_session/core/value_ops.c \
+	mod_django_session/core/value_types.c \
 	mod_django_session/core/wire.c \
 	mod_django_session/core/wire.h
 

@@ -37,6 +37,7 @@ UNIT_TESTS = \
 	t/unit/test_users_db \
 	t/unit/test_value \
 	t/unit/test_value_ops \
+	t/unit/test_value_types \
 	t/unit/test_wire \
 	t/unit/test_zone
 

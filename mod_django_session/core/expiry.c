@@ -63,17 +63,12 @@ static apr_status_t number_expiry(djs_ctx_t *ctx, const djs_zone_t *zone, const 
     return APR_SUCCESS;
 }
 
-static apr_status_t date_expiry(djs_ctx_t *ctx, const djs_zone_t *zone, djs_bytes_t text,
-                                djs_expiry_t *expiry)
+static apr_status_t moment_expiry(djs_ctx_t *ctx, const djs_zone_t *zone, djs_moment_t end,
+                                  djs_expiry_t *expiry)
 {
-    djs_ctx_t quiet = *ctx;
     djs_moment_t now = djs_expiry_now(ctx, zone);
-    djs_moment_t end;
     apr_interval_time_t left;
 
-    if (djs_moment_fromisoformat(&quiet, text, &end) != APR_SUCCESS) {
-        return djs_fail(ctx, DJS_EFORMAT, "_session_expiry is a text but no ISO 8601 date-time");
-    }
     if (end.aware != now.aware) {
         return djs_fail(ctx, DJS_EFORMAT, "_session_expiry is a date-time %s an offset, and "
                         "DjangoUseTZ is %s: it must be as the site's USE_TZ",
@@ -84,6 +79,18 @@ static apr_status_t date_expiry(djs_ctx_t *ctx, const djs_zone_t *zone, djs_byte
     expiry->age = left - (left % APR_USEC_PER_SEC + APR_USEC_PER_SEC) % APR_USEC_PER_SEC;
     expiry->browser_close = 0;
     return APR_SUCCESS;
+}
+
+static apr_status_t date_expiry(djs_ctx_t *ctx, const djs_zone_t *zone, djs_bytes_t text,
+                                djs_expiry_t *expiry)
+{
+    djs_ctx_t quiet = *ctx;
+    djs_moment_t end;
+
+    if (djs_moment_fromisoformat(&quiet, text, &end) != APR_SUCCESS) {
+        return djs_fail(ctx, DJS_EFORMAT, "_session_expiry is a text but no ISO 8601 date-time");
+    }
+    return moment_expiry(ctx, zone, end, expiry);
 }
 
 apr_status_t djs_expiry_of(djs_ctx_t *ctx, const djs_settings_t *settings, const djs_zone_t *zone,
@@ -104,8 +111,9 @@ apr_status_t djs_expiry_of(djs_ctx_t *ctx, const djs_settings_t *settings, const
         return number_expiry(ctx, zone, stored, expiry);
     case DJS_TYPE_STR:
         return date_expiry(ctx, zone, djs_value_str(stored), expiry);
-    case DJS_TYPE_LIST:
-    case DJS_TYPE_DICT:
+    case DJS_TYPE_DATETIME:
+        return moment_expiry(ctx, zone, djs_value_moment(stored), expiry);
+    default:
         break;
     }
     if (djs_value_truthy(stored)) {

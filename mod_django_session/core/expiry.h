@@ -4,9 +4,9 @@
  *
  *     absent, null             the policy of the settings
  *     0, 0.0, false            the policy's age, and the end of the browser
- *     "", [], {}               "not set" for Django, but not 0; "" has no date, so it is unusable
+ *     "", [], {}, empty others  "not set" for Django, but not 0; "" has no date, so it is unusable
  *     number, true             seconds from now
- *     ISO 8601 text            that date; as aware as the site's USE_TZ has it
+ *     ISO 8601 text, datetime  that date; as aware as the site's USE_TZ has it
  *     anything else            unusable: Django answers 500
  */
 #ifndef DJS_EXPIRY_H

@@ -633,11 +633,8 @@ static long read_exponent(const char *at, const char *end)
     return negative ? -exponent : exponent;
 }
 
-/*
- * The float nearest to a JSON number. 1.25e2 is given to strtod() as 125e0: without a decimal point
- * no locale has a say in how it is read.
- */
-static double read_float(apr_pool_t *pool, djs_bytes_t text)
+/* 1.25e2 is given to strtod() as 125e0: without a decimal point no locale has a say. */
+double djs_json_read_float(apr_pool_t *pool, djs_bytes_t text)
 {
     const char *at = text.data, *end = text.data + text.len;
     char brief[64];
@@ -673,7 +670,7 @@ static double float_of(apr_pool_t *pool, djs_bytes_t text)
     if (text.len > 1 && text.data[1] == 'I') {
         return -INFINITY;
     }
-    return read_float(pool, text);
+    return djs_json_read_float(pool, text);
 }
 
 static djs_value_t *value_of(apr_pool_t *pool, const document_t *document, apr_uint32_t place)
@@ -928,6 +925,7 @@ typedef struct writer_t {
     char *data;
     apr_size_t len, size;
     djs_json_spacing_t spacing;
+    const char *foreign; /* the first type that JSON does not have, by name, else NULL */
 } writer_t;
 
 /* Where @a len more bytes can be written. */
@@ -1033,6 +1031,44 @@ static void write_list(writer_t *to, const djs_value_t *list)
     write_text(to, "]");
 }
 
+/* What JSON has no name for; no more than the first is told of. */
+static void note_foreign(writer_t *to, const djs_value_t *value)
+{
+    if (to->foreign == NULL) {
+        to->foreign = djs_value_type_name(value);
+    }
+}
+
+/* A key that is no text, as json.dumps() writes it; those that it refuses as their values' text. */
+static void write_key(writer_t *to, const djs_value_t *key)
+{
+    writer_t inside = { to->pool, apr_palloc(to->pool, 64), 0, 64, DJS_JSON_COMPACT, to->foreign };
+    djs_bytes_t text;
+
+    if (djs_value_type(key) > DJS_TYPE_DICT) {
+        note_foreign(&inside, key);
+    }
+    write_value(&inside, key);
+    to->foreign = inside.foreign;
+    text = djs_bytes_of(inside.data, inside.len);
+    if (text.len > 0 && text.data[0] == '"') {
+        write_bytes(to, text);
+    }
+    else {
+        write_string(to, text);
+    }
+}
+
+static void write_name(writer_t *to, djs_bytes_t text, const djs_value_t *key)
+{
+    if (key == NULL) {
+        write_string(to, text);
+    }
+    else {
+        write_key(to, key);
+    }
+}
+
 /* @a hidden: members whose names begin with it are left out; '\0': none. */
 static void write_members(writer_t *to, const djs_value_t *dict, char hidden)
 {
@@ -1051,7 +1087,7 @@ static void write_members(writer_t *to, const djs_value_t *dict, char hidden)
         if (written++ > 0) {
             write_text(to, comma);
         }
-        write_string(to, key);
+        write_name(to, key, djs_value_key(dict, i));
         write_text(to, colon);
         write_value(to, value);
     }
@@ -1061,6 +1097,38 @@ static void write_members(writer_t *to, const djs_value_t *dict, char hidden)
 static void write_dict(writer_t *to, const djs_value_t *dict)
 {
     write_members(to, dict, '\0');
+}
+
+static void write_set(writer_t *to, const djs_value_t *set)
+{
+    djs_bytes_t key;
+    djs_value_t *item;
+    apr_size_t i;
+
+    write_text(to, "[");
+    for (i = 0; djs_value_member(set, i, &key, &item); i++) {
+        if (i > 0) {
+            write_text(to, to->spacing == DJS_JSON_SPACED ? ", " : ",");
+        }
+        write_value(to, item);
+    }
+    write_text(to, "]");
+}
+
+static void write_foreign(writer_t *to, const djs_value_t *value)
+{
+    note_foreign(to, value);
+    switch (djs_value_type(value)) {
+    case DJS_TYPE_SET:
+    case DJS_TYPE_FROZENSET:
+        write_set(to, value);
+        break;
+    case DJS_TYPE_TIMEDELTA:
+        write_bytes(to, djs_value_as_text(to->pool, value));
+        break;
+    default:
+        write_string(to, djs_value_as_text(to->pool, value));
+    }
 }
 
 /* 1 and its text when nobody has looked into it and Python would write just that. */
@@ -1109,23 +1177,47 @@ static void write_value(writer_t *to, const djs_value_t *value)
         break;
     case DJS_TYPE_DICT:
         write_dict(to, value);
+        break;
+    case DJS_TYPE_TUPLE:
+        write_list(to, value);
+        break;
+    default:
+        write_foreign(to, value);
     }
+}
+
+/* With a NUL behind. */
+static djs_bytes_t written(writer_t *to)
+{
+    *room(to, 1) = '\0';
+    return djs_bytes_of(to->data, to->len);
 }
 
 djs_bytes_t djs_json_dumps(djs_ctx_t *ctx, djs_json_spacing_t spacing, const djs_value_t *value)
 {
-    writer_t to = { ctx->pool, apr_palloc(ctx->pool, 1024), 0, 1024, spacing };
+    writer_t to = { ctx->pool, apr_palloc(ctx->pool, 1024), 0, 1024, spacing, NULL };
 
     write_value(&to, value);
-    *room(&to, 1) = '\0';
-    return djs_bytes_of(to.data, to.len);
+    return written(&to);
+}
+
+apr_status_t djs_json_dumps_exactly(djs_ctx_t *ctx, const djs_value_t *value, djs_bytes_t *text)
+{
+    writer_t to = { ctx->pool, apr_palloc(ctx->pool, 1024), 0, 1024, DJS_JSON_COMPACT, NULL };
+
+    write_value(&to, value);
+    if (to.foreign != NULL) {
+        return djs_fail(ctx, DJS_EUNSUPPORTED, "a value of type %s, which JSON cannot keep: only "
+                        "Python's pickles can", to.foreign);
+    }
+    *text = written(&to);
+    return APR_SUCCESS;
 }
 
 djs_bytes_t djs_json_dumps_without(djs_ctx_t *ctx, const djs_value_t *dict, char hidden)
 {
-    writer_t to = { ctx->pool, apr_palloc(ctx->pool, 1024), 0, 1024, DJS_JSON_COMPACT };
+    writer_t to = { ctx->pool, apr_palloc(ctx->pool, 1024), 0, 1024, DJS_JSON_COMPACT, NULL };
 
     write_members(&to, dict, hidden);
-    *room(&to, 1) = '\0';
-    return djs_bytes_of(to.data, to.len);
+    return written(&to);
 }

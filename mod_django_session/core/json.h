@@ -48,13 +48,32 @@ typedef enum djs_json_spacing_t {
 } djs_json_spacing_t;
 
 /**
- * Write; in ctx->pool, NUL-terminated. What nobody has looked into and is already as Python writes
- * it is copied as text.
+ * Write for applications and people; in ctx->pool, NUL-terminated. What nobody has looked into and
+ * is already as Python writes it is copied as text.
+ *
+ * Tuples, sets and frozensets become arrays, timedeltas numbers of seconds, and the other types that
+ * JSON lacks djs_value_as_text(). Keys that are no text are written as Python's json does it; those
+ * that it refuses as the text of their value.
  */
 djs_bytes_t djs_json_dumps(djs_ctx_t *ctx, djs_json_spacing_t spacing, const djs_value_t *value);
 
+/**
+ * Write to be stored: compact, and as Django's JSONSerializer, which turns tuples into lists and
+ * keys that are numbers into text, but knows nothing of the other types.
+ *
+ * @return DJS_EUNSUPPORTED: there is one of those; the problem has its name
+ */
+apr_status_t djs_json_dumps_exactly(djs_ctx_t *ctx, const djs_value_t *value, djs_bytes_t *text)
+    DJS_MUST_CHECK;
+
 /** The same for a dict, compact, without the members whose names begin with @a hidden. */
 djs_bytes_t djs_json_dumps_without(djs_ctx_t *ctx, const djs_value_t *dict, char hidden);
+
+/**
+ * The float nearest to a number in JSON's grammar (leading zeros, and no digits on one side of the
+ * point, do no harm), whatever the locale. Takes from @a pool when it is long.
+ */
+double djs_json_read_float(apr_pool_t *pool, djs_bytes_t text);
 
 /** Room for djs_json_float_repr(). */
 #define DJS_JSON_FLOAT_SIZE 32

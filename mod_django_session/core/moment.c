@@ -141,6 +141,30 @@ static clock_parts_t clock_of(apr_int64_t usec)
     return at;
 }
 
+int djs_moment_from_civil(const djs_civil_t *civil, apr_time_t *local)
+{
+    const date_t date = { civil->year, civil->month, civil->day };
+    const clock_parts_t at = { civil->hour, civil->minute, civil->second, civil->usec };
+
+    if (!date_is_valid(date) || at.hour < 0 || at.minute < 0 || at.second < 0 ||
+        !clock_is_valid(at) || at.usec < 0 || at.usec >= APR_USEC_PER_SEC) {
+        return 0;
+    }
+    *local = days_of(date) * USEC_PER_DAY + usec_of(at);
+    return 1;
+}
+
+djs_civil_t djs_moment_civil(apr_time_t local)
+{
+    const apr_int64_t days = floor_div(local, USEC_PER_DAY);
+    const date_t date = date_of(days);
+    const clock_parts_t at = clock_of(local - days * USEC_PER_DAY);
+    const djs_civil_t civil = { date.year, date.month, date.day,
+                                at.hour, at.minute, at.second, at.usec };
+
+    return civil;
+}
+
 /* "+05:30", with seconds and a fraction only where there are some. */
 static const char *offset_text(apr_pool_t *pool, apr_interval_time_t offset)
 {

@@ -36,6 +36,18 @@ typedef struct djs_moment_t {
 #define DJS_MOMENT_MIN (APR_INT64_C(-62135596800) * APR_USEC_PER_SEC) /* 0001-01-01 */
 #define DJS_MOMENT_MAX (APR_INT64_C(253402300800) * APR_USEC_PER_SEC) /* 10000-01-01, exclusive */
 
+/** A date of the calendar and a time of day. */
+typedef struct djs_civil_t {
+    int year, month, day; /* from 1 on */
+    int hour, minute, second, usec;
+} djs_civil_t;
+
+/** 1 and its microseconds since 1970-01-01T00:00; 0: the years 1 to 9999 have no such time. */
+int djs_moment_from_civil(const djs_civil_t *civil, apr_time_t *local);
+
+/** The parts of microseconds since 1970-01-01T00:00. */
+djs_civil_t djs_moment_civil(apr_time_t local);
+
 /** @a instant in UTC, aware. */
 djs_moment_t djs_moment_utc(apr_time_t instant);
 

@@ -391,7 +391,7 @@ void djs_session_update(djs_ctx_t *ctx, djs_session_t *session, const djs_value_
     apr_size_t i;
 
     for (i = 0; djs_value_member(dict, i, &key, &value); i++) {
-        djs_value_set(data, key, value);
+        djs_value_put_member(data, dict, i);
     }
     djs_session_set_modified(session);
 }
@@ -786,9 +786,8 @@ static void compare(const djs_value_t *before, const djs_value_t *after,
 
     for (i = 0; djs_value_member(after, i, &key, &value); i++) {
         other = djs_value_get(before, key);
-        if (other == NULL || djs_value_type(other) != djs_value_type(value) ||
-            !djs_value_equal(other, value)) {
-            djs_value_set(changes->set, key, value);
+        if (other == NULL || !djs_value_same(other, value)) {
+            djs_value_put_member(changes->set, after, i);
         }
     }
     for (i = 0; djs_value_member(before, i, &key, &value); i++) {

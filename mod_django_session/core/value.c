@@ -105,6 +105,16 @@ const djs_lazy_t *djs_value_lazy(const djs_value_t *value, apr_uint32_t *place)
     return value->lazy;
 }
 
+apr_uint32_t djs_value_note(const djs_value_t *value)
+{
+    return value->place;
+}
+
+void djs_value_set_note(djs_value_t *value, apr_uint32_t note)
+{
+    value->place = note;
+}
+
 apr_pool_t *djs_value_pool(const djs_value_t *value)
 {
     return value->pool;
@@ -162,9 +172,22 @@ const char *djs_value_type_name(const djs_value_t *value)
         [DJS_TYPE_NULL] = "NoneType", [DJS_TYPE_BOOL] = "bool", [DJS_TYPE_INT] = "int",
         [DJS_TYPE_FLOAT] = "float",   [DJS_TYPE_STR] = "str",   [DJS_TYPE_LIST] = "list",
         [DJS_TYPE_DICT] = "dict",
+        [DJS_TYPE_BYTES] = "bytes",         [DJS_TYPE_BYTEARRAY] = "bytearray",
+        [DJS_TYPE_TUPLE] = "tuple",         [DJS_TYPE_SET] = "set",
+        [DJS_TYPE_FROZENSET] = "frozenset", [DJS_TYPE_DATETIME] = "datetime",
+        [DJS_TYPE_DATE] = "date",           [DJS_TYPE_TIME] = "time",
+        [DJS_TYPE_TIMEDELTA] = "timedelta", [DJS_TYPE_TIMEZONE] = "timezone",
+        [DJS_TYPE_DECIMAL] = "Decimal",     [DJS_TYPE_UUID] = "UUID",
     };
 
     return names[value->type];
+}
+
+/* Has it, in front of an exponent, something that is no zero? NaN and Infinity do. */
+static int decimal_is_true(const char *digits)
+{
+    digits += strspn(digits, "+-0.");
+    return *digits != '\0' && *digits != 'E' && *digits != 'e';
 }
 
 int djs_value_truthy(const djs_value_t *value)
@@ -181,12 +204,27 @@ int djs_value_truthy(const djs_value_t *value)
     case DJS_TYPE_FLOAT:
         return self->as.number != 0;
     case DJS_TYPE_STR:
+    case DJS_TYPE_BYTES:
+    case DJS_TYPE_BYTEARRAY:
         return self->as.text.len > 0;
     case DJS_TYPE_LIST:
     case DJS_TYPE_DICT:
+    case DJS_TYPE_TUPLE:
+    case DJS_TYPE_SET:
+    case DJS_TYPE_FROZENSET:
+        return djs_value_len(self) > 0;
+    case DJS_TYPE_TIMEDELTA:
+        return self->as.span.days != 0 || self->as.span.seconds != 0 || self->as.span.usec != 0;
+    case DJS_TYPE_DECIMAL:
+        return decimal_is_true(self->as.text.data);
+    case DJS_TYPE_DATETIME:
+    case DJS_TYPE_DATE:
+    case DJS_TYPE_TIME:
+    case DJS_TYPE_TIMEZONE:
+    case DJS_TYPE_UUID:
         break;
     }
-    return djs_value_len(self) > 0;
+    return 1;
 }
 
 int djs_value_bool(const djs_value_t *value)
@@ -372,7 +410,7 @@ static member_t *find(djs_value_t *dict, djs_bytes_t key)
     return member->value != NULL && djs_bytes_equal(member->key, key) ? member : NULL;
 }
 
-static void add_member(djs_value_t *dict, djs_bytes_t key, djs_value_t *value)
+static void add_member(djs_value_t *dict, djs_bytes_t key, djs_value_t *name, djs_value_t *value)
 {
     member_t *member;
 
@@ -385,6 +423,7 @@ static void add_member(djs_value_t *dict, djs_bytes_t key, djs_value_t *value)
     member = &dict->as.dict.members[dict->as.dict.count++];
     member->key = key;
     member->value = value;
+    member->name = name;
     if (dict->as.dict.index != NULL) {
         enter(dict, dict->as.dict.count - 1);
     }
@@ -405,7 +444,7 @@ void djs_value_put(djs_value_t *dict, djs_bytes_t key, djs_value_t *value)
         member->value = value;
     }
     else {
-        add_member(dict, key, value);
+        add_member(dict, key, NULL, value);
     }
 }
 
@@ -417,7 +456,7 @@ void djs_value_set(djs_value_t *dict, djs_bytes_t key, djs_value_t *value)
         member->value = value;
     }
     else {
-        add_member(dict, djs_bytes_copy(dict->pool, key), value);
+        add_member(dict, djs_bytes_copy(dict->pool, key), NULL, value);
     }
 }
 
@@ -452,14 +491,82 @@ int djs_value_member(const djs_value_t *dict, apr_size_t i, djs_bytes_t *key, dj
     return 1;
 }
 
+djs_value_t *djs_value_key(const djs_value_t *dict, apr_size_t i)
+{
+    djs_value_t *self = djs_value_look_into(dict);
+
+    tidy(self);
+    return i < self->as.dict.count ? self->as.dict.members[i].name : NULL;
+}
+
+/* ---- Keys of any type ------------------------------------------------------------------------ */
+
+djs_value_t *djs_value_get_key(const djs_value_t *dict, djs_value_t *key)
+{
+    djs_bytes_t bytes;
+
+    return djs_value_hash(dict->pool, key, &bytes) ? djs_value_get(dict, bytes) : NULL;
+}
+
+/* An equal key stays as it is, and with @a old_stays the value under it. */
+static int put_hashed(djs_value_t *dict, djs_value_t *key, djs_value_t *value, int old_stays)
+{
+    djs_value_t *self = djs_value_look_into(dict);
+    member_t *member;
+    djs_bytes_t bytes;
+
+    if (!djs_value_hash(self->pool, key, &bytes)) {
+        return 0;
+    }
+    member = find(self, bytes);
+    if (member == NULL) {
+        add_member(self, bytes, key->type != DJS_TYPE_STR ? key : NULL, value);
+    }
+    else if (!old_stays) {
+        member->value = value;
+    }
+    return 1;
+}
+
+int djs_value_put_key(djs_value_t *dict, djs_value_t *key, djs_value_t *value)
+{
+    return put_hashed(dict, key, value, 0);
+}
+
+int djs_value_add_item(djs_value_t *set, djs_value_t *item)
+{
+    return put_hashed(set, item, item, 1);
+}
+
+void djs_value_put_member(djs_value_t *dict, const djs_value_t *from, apr_size_t i)
+{
+    djs_value_t *self = djs_value_look_into(dict);
+    djs_value_t *source = djs_value_look_into(from);
+    member_t *theirs, *mine;
+
+    tidy(source);
+    theirs = &source->as.dict.members[i];
+    mine = find(self, theirs->key);
+    if (mine != NULL) {
+        mine->value = theirs->value;
+    }
+    else {
+        add_member(self, djs_bytes_copy(self->pool, theirs->key), theirs->name, theirs->value);
+    }
+}
+
 /* ---- Lists, and what both have --------------------------------------------------------------- */
+
+static int has_list(const djs_value_t *value)
+{
+    return value->type == DJS_TYPE_LIST || value->type == DJS_TYPE_TUPLE;
+}
 
 apr_size_t djs_value_len(const djs_value_t *value)
 {
     const djs_value_t *self = djs_value_look_into(value);
 
-    return self->type == DJS_TYPE_LIST ? self->as.list.count
-                                       : self->as.dict.count - self->as.dict.deleted;
+    return has_list(self) ? self->as.list.count : self->as.dict.count - self->as.dict.deleted;
 }
 
 djs_value_t *djs_value_at(const djs_value_t *list, apr_size_t i)
@@ -483,7 +590,7 @@ djs_value_t *djs_value_copy_shallow(apr_pool_t *pool, const djs_value_t *contain
     djs_value_t *self = djs_value_look_into(container);
     djs_value_t *copy = djs_value_make(pool, self->type);
 
-    if (self->type == DJS_TYPE_LIST) {
+    if (has_list(self)) {
         copy->as.list.count = copy->as.list.size = self->as.list.count;
         copy->as.list.items = apr_pmemdup(pool, self->as.list.items,
                                           self->as.list.count * sizeof(djs_value_t *));

@@ -17,7 +17,7 @@
 #ifndef DJS_VALUE_H
 #define DJS_VALUE_H
 
-#include "djs.h"
+#include "moment.h"
 
 typedef struct djs_value_t djs_value_t;
 
@@ -28,7 +28,20 @@ typedef enum djs_type_t {
     DJS_TYPE_FLOAT,
     DJS_TYPE_STR,
     DJS_TYPE_LIST,
-    DJS_TYPE_DICT
+    DJS_TYPE_DICT,
+    /* What pickles have beyond JSON. */
+    DJS_TYPE_BYTES,
+    DJS_TYPE_BYTEARRAY,
+    DJS_TYPE_TUPLE,
+    DJS_TYPE_SET,
+    DJS_TYPE_FROZENSET,
+    DJS_TYPE_DATETIME,
+    DJS_TYPE_DATE,
+    DJS_TYPE_TIME,
+    DJS_TYPE_TIMEDELTA,
+    DJS_TYPE_TIMEZONE,
+    DJS_TYPE_DECIMAL,
+    DJS_TYPE_UUID
 } djs_type_t;
 
 /** More digits than Python turns into an integer. */
@@ -46,10 +59,10 @@ djs_value_t *djs_value_make_list(apr_pool_t *pool);
 djs_value_t *djs_value_make_dict(apr_pool_t *pool);
 
 djs_type_t djs_value_type(const djs_value_t *value);
-/** Python's name of the type: "NoneType", "bool", "int", "float", "str", "list", "dict". */
+/** Python's name of the type: "NoneType", "bool", "int", ... "timedelta", "Decimal", "UUID". */
 const char *djs_value_type_name(const djs_value_t *value);
 
-/** Python's bool(value): false for null, false, 0, 0.0, "", [], {}. NaN is true. */
+/** Python's bool(value): false for None, False, all that is empty or zero. NaN is true. */
 int djs_value_truthy(const djs_value_t *value);
 
 /** BOOL only. */
@@ -60,14 +73,18 @@ int djs_value_int64(const djs_value_t *value, apr_int64_t *number);
 djs_bytes_t djs_value_int_digits(const djs_value_t *value, apr_pool_t *pool);
 /** FLOAT only. */
 double djs_value_float(const djs_value_t *value);
-/** STR only; borrowed, NUL-terminated behind its length. */
+/**
+ * STR, BYTES, BYTEARRAY: what it has; DECIMAL: its digits. Borrowed, NUL-terminated behind its
+ * length.
+ */
 djs_bytes_t djs_value_str(const djs_value_t *value);
 
-/** LIST and DICT: number of items. */
+/** LIST, DICT, TUPLE, SET, FROZENSET: number of items. */
 apr_size_t djs_value_len(const djs_value_t *value);
 
-/** LIST: item @a i; NULL beyond the end. */
+/** LIST and TUPLE: item @a i; NULL beyond the end. */
 djs_value_t *djs_value_at(const djs_value_t *list, apr_size_t i);
+/** LIST, and a TUPLE that is being made. */
 void djs_value_append(djs_value_t *list, djs_value_t *item);
 
 /** DICT: the value under @a key, or NULL. */
@@ -80,14 +97,43 @@ void djs_value_clear(djs_value_t *dict);
 /**
  * DICT: member @a i in order of insertion; 0 beyond the end. The key is borrowed and not
  * NUL-terminated. Values may be replaced while members are gone through; who deletes begins anew.
+ * Of a key that is no text this gives opaque bytes, no UTF-8, which djs_value_get() and
+ * djs_value_delete() take; djs_value_key() has the key itself.
+ *
+ * SET and FROZENSET: the same; the item is the value.
  */
 int djs_value_member(const djs_value_t *dict, apr_size_t i, djs_bytes_t *key, djs_value_t **value);
 
-/** A list or dict of its own in @a pool that shares the items of @a container. Not deep. */
+/** DICT: the key of member @a i as a value when it is no text; NULL: it is text. */
+djs_value_t *djs_value_key(const djs_value_t *dict, apr_size_t i);
+/**
+ * DICT: set under any key. Keys compare as in Python: 1, 1.0 and True are one, and the first that
+ * came stays. The key is not copied. 0: it has no hash (a list, a dict, a set, a bytearray, a
+ * signaling NaN), or a value of one is in it.
+ */
+int djs_value_put_key(djs_value_t *dict, djs_value_t *key, djs_value_t *value);
+/** DICT: the value under any key; NULL: there is none, or the key has no hash. */
+djs_value_t *djs_value_get_key(const djs_value_t *dict, djs_value_t *key);
+/** DICT: set the key and value of @a from's member @a i. The key is not copied. */
+void djs_value_put_member(djs_value_t *dict, const djs_value_t *from, apr_size_t i);
+
+/** SET, FROZENSET that is being made: add an item; 0: it has no hash. Items keep their order. */
+int djs_value_add_item(djs_value_t *set, djs_value_t *item);
+
+/** A list, tuple, set or dict of its own in @a pool that shares the items of @a container. Not deep. */
 djs_value_t *djs_value_copy_shallow(apr_pool_t *pool, const djs_value_t *container);
 
-/** Python's ==: 1 == 1.0 == true; NaN is unequal to itself; order of dict members is no matter. */
+/**
+ * Python's ==: 1 == 1.0 == true == Decimal("1.0"); NaN is unequal to itself; aware date-times are
+ * equal when they are the same instant; order of dict members is no matter.
+ */
 int djs_value_equal(const djs_value_t *a, const djs_value_t *b);
+
+/**
+ * Nothing would be lost if one were stored in the other's place: types, digits, zones and the order
+ * of members are the same, too. Stricter than ==, but for NaN.
+ */
+int djs_value_same(const djs_value_t *a, const djs_value_t *b);
 
 /**
  * Python's a + b for INT and FLOAT (bool counts as int): integers of any size stay exact, an int
@@ -106,7 +152,70 @@ djs_value_t *djs_value_select(const djs_value_t *dict, const char *selector);
 int djs_value_selector_is_valid(const char *selector);
 
 /*
- * ---- For readers of formats (json.c): values that are still text
+ * ---- Python's other types. What they are made of is not copied but where it says so.
+ */
+
+/** A zone's kinds: they are written differently. */
+typedef enum djs_timezone_t {
+    DJS_TIMEZONE_FIXED, /* datetime.timezone, datetime.timezone.utc among them */
+    DJS_TIMEZONE_PYTZ   /* pytz.UTC, which Django 3.2 and older give their date-times */
+} djs_timezone_t;
+
+/** A timedelta, normalised as Python's: 0 <= seconds < 86400, 0 <= usec < 1000000. */
+typedef struct djs_span_t {
+    int days, seconds, usec;
+} djs_span_t;
+#define DJS_SPAN_DAYS_MAX 999999999
+
+/** What a UUID says of how it was made; DJS_UUID_UNSAID is written with nothing. */
+typedef enum djs_uuid_safety_t {
+    DJS_UUID_UNSAID,
+    DJS_UUID_SAFE,  /* SafeUUID.safe, 0 */
+    DJS_UUID_UNSAFE /* SafeUUID.unsafe, -1 */
+} djs_uuid_safety_t;
+
+/** BYTES or BYTEARRAY; copied. */
+djs_value_t *djs_value_make_bytes(apr_pool_t *pool, djs_type_t type, djs_bytes_t bytes);
+/** TUPLE, SET or FROZENSET, empty. */
+djs_value_t *djs_value_make_group(apr_pool_t *pool, djs_type_t type);
+/**
+ * DATETIME, DATE (midnight) or TIME (of 1970-01-01), in microseconds of its own calendar.
+ * @param zone  a TIMEZONE, or NULL: naive
+ * @param fold  1: the second one of two equal local times
+ */
+djs_value_t *djs_value_make_time(apr_pool_t *pool, djs_type_t type, apr_time_t local,
+                                 djs_value_t *zone, int fold);
+djs_value_t *djs_value_make_span(apr_pool_t *pool, djs_span_t span);
+/** @param name  a STR, or NULL: it has none of its own */
+djs_value_t *djs_value_make_timezone(apr_pool_t *pool, djs_timezone_t kind,
+                                     apr_interval_time_t offset, djs_value_t *name);
+/** Copied. NULL: no number as Python's str(Decimal) writes them. */
+djs_value_t *djs_value_make_decimal(apr_pool_t *pool, djs_bytes_t digits);
+djs_value_t *djs_value_make_uuid(apr_pool_t *pool, const unsigned char bytes[16],
+                                 djs_uuid_safety_t safety);
+
+/** DATETIME, DATE, TIME; a DATE is naive. */
+djs_moment_t djs_value_moment(const djs_value_t *value);
+/** DATETIME, TIME: its TIMEZONE; NULL: naive. */
+djs_value_t *djs_value_zone(const djs_value_t *value);
+/** DATETIME, TIME. */
+int djs_value_fold(const djs_value_t *value);
+/** TIMEDELTA. */
+djs_span_t djs_value_span(const djs_value_t *value);
+/** TIMEZONE. */
+djs_timezone_t djs_value_timezone(const djs_value_t *value, apr_interval_time_t *offset,
+                                  djs_value_t **name);
+/** UUID: its 16 bytes. */
+const unsigned char *djs_value_uuid(const djs_value_t *value, djs_uuid_safety_t *safety);
+
+/**
+ * DATETIME, DATE, TIME as ISO 8601; TIMEDELTA as seconds with a fraction when there is one; BYTES
+ * and BYTEARRAY as base64; DECIMAL, UUID and TIMEZONE as Python's str(). In @a pool.
+ */
+djs_bytes_t djs_value_as_text(apr_pool_t *pool, const djs_value_t *value);
+
+/*
+ * ---- For readers of formats (json.c, pickle_read.c)
  */
 
 /** A document whose values are made when somebody looks into them. Readers put their own behind. */
@@ -124,6 +233,10 @@ djs_value_t *djs_value_make_lazy(apr_pool_t *pool, djs_type_t type, const djs_la
                                  apr_uint32_t place);
 /** Where it still lies untouched; NULL once somebody has looked into it. */
 const djs_lazy_t *djs_value_lazy(const djs_value_t *value, apr_uint32_t *place);
+
+/** A number that a reader leaves on a value which is no longer lazy, for itself; at first 0. */
+apr_uint32_t djs_value_note(const djs_value_t *value);
+void djs_value_set_note(djs_value_t *value, apr_uint32_t note);
 
 /** The pool it was made in. */
 apr_pool_t *djs_value_pool(const djs_value_t *value);

@@ -7,9 +7,15 @@
 
 #include "value.h"
 
+#include <float.h>
+
+/** Room for any float that is a whole number, printed in full. */
+#define DJS_VALUE_WHOLE_SIZE (DBL_MAX_10_EXP + 8)
+
 typedef struct member_t {
-    djs_bytes_t key;
+    djs_bytes_t key;    /* text, or what djs_value_hash() gives */
     djs_value_t *value; /* NULL: deleted */
+    djs_value_t *name;  /* the key when it is no text, else NULL */
 } member_t;
 
 typedef struct index_t index_t; /* value.c's */
@@ -17,7 +23,7 @@ typedef struct index_t index_t; /* value.c's */
 struct djs_value_t {
     apr_pool_t *pool;
     const djs_lazy_t *lazy; /* NULL: the union is filled in */
-    apr_uint32_t place;     /* in lazy */
+    apr_uint32_t place;     /* in lazy; else a note of its reader */
     djs_type_t type;
     union {
         int truth;
@@ -27,17 +33,32 @@ struct djs_value_t {
             djs_bytes_t digits; /* data NULL: not made yet */
         } integer;
         double number;
-        djs_bytes_t text;
+        djs_bytes_t text; /* STR, BYTES, BYTEARRAY, DECIMAL */
+        struct {
+            apr_time_t local;
+            djs_value_t *zone; /* NULL: naive */
+            int fold;
+        } time; /* DATETIME, DATE, TIME */
+        djs_span_t span;
+        struct {
+            apr_interval_time_t offset;
+            djs_value_t *name;
+            djs_timezone_t kind;
+        } zone;
+        struct {
+            unsigned char bytes[16];
+            djs_uuid_safety_t safety;
+        } uuid;
         struct {
             djs_value_t **items;
             apr_uint32_t count, size;
-        } list;
+        } list; /* LIST, TUPLE */
         struct {
             member_t *members;
             index_t *index;                /* NULL: none, or out of date */
             apr_uint32_t count, size;      /* deleted ones included */
             apr_uint32_t deleted;
-        } dict;
+        } dict; /* DICT, SET, FROZENSET */
     } as;
 };
 
@@ -62,5 +83,14 @@ static inline djs_value_t *djs_value_look_into(const djs_value_t *value)
     }
     return self;
 }
+
+/**
+ * A key's bytes, the same for all keys that are equal in Python: a STR's text; else bytes that are no
+ * UTF-8, in @a pool. 0: it has no hash.
+ */
+int djs_value_hash(apr_pool_t *pool, const djs_value_t *key, djs_bytes_t *bytes);
+
+/** a == b for the types beyond JSON's that are no containers, and DECIMAL with any number. */
+int djs_value_scalars_equal(const djs_value_t *a, const djs_value_t *b);
 
 #endif

@@ -4,7 +4,6 @@
  */
 #include "value_impl.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +33,7 @@ static int integer_of(const djs_value_t *value, apr_int64_t *number)
 /* A wide integer and a float: a float that is a whole number prints as just that, exactly. */
 static int wide_equals_float(const djs_value_t *wide, double number)
 {
-    char text[DBL_MAX_10_EXP + 8];
+    char text[DJS_VALUE_WHOLE_SIZE];
 
     if (!isfinite(number) || number != floor(number)) {
         return 0;
@@ -186,23 +185,152 @@ static int dicts_equal(const djs_value_t *a, const djs_value_t *b)
     return 1;
 }
 
+static int sets_equal(const djs_value_t *a, const djs_value_t *b)
+{
+    djs_bytes_t key;
+    djs_value_t *item;
+    apr_size_t i;
+
+    if (djs_value_len(a) != djs_value_len(b)) {
+        return 0;
+    }
+    for (i = 0; djs_value_member(a, i, &key, &item); i++) {
+        if (djs_value_get(b, key) == NULL) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int is_set(const djs_value_t *value)
+{
+    return value->type == DJS_TYPE_SET || value->type == DJS_TYPE_FROZENSET;
+}
+
+static int has_bytes(const djs_value_t *value)
+{
+    return value->type == DJS_TYPE_BYTES || value->type == DJS_TYPE_BYTEARRAY;
+}
+
+/* Types that are equal only to their own. */
+static int like_equal(const djs_value_t *a, const djs_value_t *b)
+{
+    switch (a->type) {
+    case DJS_TYPE_NULL:
+        return 1;
+    case DJS_TYPE_STR:
+        return djs_bytes_equal(djs_value_str(a), djs_value_str(b));
+    case DJS_TYPE_LIST:
+    case DJS_TYPE_TUPLE:
+        return lists_equal(a, b);
+    case DJS_TYPE_DICT:
+        return dicts_equal(a, b);
+    default:
+        return djs_value_scalars_equal(a, b);
+    }
+}
+
 int djs_value_equal(const djs_value_t *a, const djs_value_t *b)
 {
     if (is_number(a) && is_number(b)) {
         return numbers_equal(a, b);
     }
+    if (a->type == b->type) {
+        return is_set(a) ? sets_equal(a, b) : like_equal(a, b);
+    }
+    if (is_set(a) && is_set(b)) {
+        return sets_equal(a, b);
+    }
+    if (has_bytes(a) && has_bytes(b)) {
+        return djs_bytes_equal(a->as.text, b->as.text);
+    }
+    if ((is_number(a) && b->type == DJS_TYPE_DECIMAL) ||
+        (is_number(b) && a->type == DJS_TYPE_DECIMAL)) {
+        return djs_value_scalars_equal(a, b);
+    }
+    return 0;
+}
+
+/* ---- Sameness -------------------------------------------------------------------------------- */
+
+/* NULL: there is none. */
+static int optional_same(const djs_value_t *a, const djs_value_t *b)
+{
+    return a == NULL || b == NULL ? a == b : djs_value_same(a, b);
+}
+
+static int members_same(const djs_value_t *a, const djs_value_t *b)
+{
+    djs_bytes_t mine, theirs;
+    djs_value_t *value, *other;
+    apr_size_t i;
+
+    if (djs_value_len(a) != djs_value_len(b)) {
+        return 0;
+    }
+    for (i = 0; djs_value_member(a, i, &mine, &value); i++) {
+        const djs_value_t *name = djs_value_key(a, i);
+
+        if (!djs_value_member(b, i, &theirs, &other) || !optional_same(name, djs_value_key(b, i)) ||
+            (name == NULL && !djs_bytes_equal(mine, theirs)) || !djs_value_same(value, other)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int items_same(const djs_value_t *a, const djs_value_t *b)
+{
+    apr_size_t i, len = djs_value_len(a);
+
+    if (len != djs_value_len(b)) {
+        return 0;
+    }
+    for (i = 0; i < len; i++) {
+        if (!djs_value_same(djs_value_at(a, i), djs_value_at(b, i))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static int floats_same(double a, double b)
+{
+    return (isnan(a) && isnan(b)) || (a == b && signbit(a) == signbit(b));
+}
+
+int djs_value_same(const djs_value_t *a, const djs_value_t *b)
+{
+    if (a == b) {
+        return 1;
+    }
     if (a->type != b->type) {
         return 0;
     }
     switch (a->type) {
-    case DJS_TYPE_STR:
-        return djs_bytes_equal(djs_value_str(a), djs_value_str(b));
+    case DJS_TYPE_FLOAT:
+        return floats_same(djs_value_float(a), djs_value_float(b));
     case DJS_TYPE_LIST:
-        return lists_equal(a, b);
+    case DJS_TYPE_TUPLE:
+        return items_same(a, b);
     case DJS_TYPE_DICT:
-        return dicts_equal(a, b);
+    case DJS_TYPE_SET:
+    case DJS_TYPE_FROZENSET:
+        return members_same(a, b);
+    case DJS_TYPE_DATETIME:
+    case DJS_TYPE_DATE:
+    case DJS_TYPE_TIME:
+        return a->as.time.local == b->as.time.local && a->as.time.fold == b->as.time.fold &&
+               optional_same(a->as.time.zone, b->as.time.zone);
+    case DJS_TYPE_TIMEZONE:
+        return a->as.zone.kind == b->as.zone.kind && a->as.zone.offset == b->as.zone.offset &&
+               optional_same(a->as.zone.name, b->as.zone.name);
+    case DJS_TYPE_DECIMAL:
+        return djs_bytes_equal(a->as.text, b->as.text);
+    case DJS_TYPE_UUID:
+        return a->as.uuid.safety == b->as.uuid.safety && djs_value_equal(a, b);
     default:
-        return 1; /* None */
+        return djs_value_equal(a, b);
     }
 }
 
@@ -240,6 +368,34 @@ static djs_value_t *select_item(const djs_value_t *list, djs_bytes_t token)
     return djs_value_at(list, number);
 }
 
+/* "0", "-12": as Python writes an integer of few digits. */
+static int is_integer(djs_bytes_t text)
+{
+    apr_size_t i = text.len > 0 && text.data[0] == '-';
+    const apr_size_t first = i;
+
+    if (text.len > 20 || i == text.len || (text.data[i] == '0' && text.len > 1)) {
+        return 0;
+    }
+    for (; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9') {
+            return 0;
+        }
+    }
+    return i > first;
+}
+
+/* Member of a dict by name. An integer's digits are the key of that integer, too, as in JSON. */
+static djs_value_t *select_name(const djs_value_t *dict, djs_bytes_t name)
+{
+    djs_value_t *found = djs_value_get(dict, name);
+
+    if (found == NULL && is_integer(name)) {
+        found = djs_value_get_key(dict, djs_value_make_wide_int(dict->pool, name));
+    }
+    return found;
+}
+
 /* Member of a dict by a pointer's token, in which "~1" is "/" and "~0" is "~". */
 static djs_value_t *select_member(const djs_value_t *dict, djs_bytes_t token)
 {
@@ -247,7 +403,7 @@ static djs_value_t *select_member(const djs_value_t *dict, djs_bytes_t token)
     apr_size_t i, len = 0;
 
     if (token.len == 0 || memchr(token.data, '~', token.len) == NULL) {
-        return djs_value_get(dict, token);
+        return select_name(dict, token);
     }
     key = apr_palloc(dict->pool, token.len);
     for (i = 0; i < token.len; i++) {
@@ -262,6 +418,11 @@ static djs_value_t *select_member(const djs_value_t *dict, djs_bytes_t token)
     return djs_value_get(dict, djs_bytes_of(key, len));
 }
 
+static int has_items(const djs_value_t *value)
+{
+    return value->type == DJS_TYPE_LIST || value->type == DJS_TYPE_TUPLE;
+}
+
 djs_value_t *djs_value_select(const djs_value_t *dict, const char *selector)
 {
     djs_value_t *found = (djs_value_t *)dict;
@@ -270,7 +431,7 @@ djs_value_t *djs_value_select(const djs_value_t *dict, const char *selector)
         return NULL;
     }
     if (selector[0] != '/') {
-        return djs_value_get(dict, djs_bytes(selector));
+        return select_name(dict, djs_bytes(selector));
     }
     while (found != NULL && *selector == '/') {
         djs_bytes_t token;
@@ -282,7 +443,7 @@ djs_value_t *djs_value_select(const djs_value_t *dict, const char *selector)
             found = select_member(found, token);
         }
         else {
-            found = found->type == DJS_TYPE_LIST ? select_item(found, token) : NULL;
+            found = has_items(found) ? select_item(found, token) : NULL;
         }
     }
     return found;

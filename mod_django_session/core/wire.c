@@ -180,8 +180,12 @@ apr_status_t djs_wire_read(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t s
 apr_status_t djs_wire_write(djs_ctx_t *ctx, const djs_wire_t *wire, const djs_value_t *value,
                             djs_bytes_t *stored)
 {
-    djs_bytes_t json = djs_json_dumps(ctx, DJS_JSON_COMPACT, value);
+    djs_bytes_t json;
+    apr_status_t rv = djs_json_dumps_exactly(ctx, value, &json);
 
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
     switch (wire->layout) {
     case DJS_WIRE_SIGNED:
         return djs_signing_dumps(ctx, wire->signer, 1, json, stored);

@@ -48,7 +48,10 @@ apr_status_t djs_wire_read(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t s
                            djs_value_t **value, int *key_index, djs_wire_layout_t *layout)
     DJS_MUST_CHECK;
 
-/** The session's dictionary → bytes to store, in ctx->pool. */
+/**
+ * The session's dictionary → bytes to store, in ctx->pool. DJS_EUNSUPPORTED: it has a value that the
+ * layout's serializer cannot keep.
+ */
 apr_status_t djs_wire_write(djs_ctx_t *ctx, const djs_wire_t *wire, const djs_value_t *value,
                             djs_bytes_t *stored) DJS_MUST_CHECK;
 
