@@ -113,16 +113,7 @@ static apr_status_t borrow(redis_cache_t *cache, djs_ctx_t *ctx, djs_redis_t **r
 static djs_redis_outcome_t converse(redis_cache_t *cache, djs_ctx_t *ctx, djs_redis_t *redis,
                                     talk_t *talk)
 {
-    apr_time_t begun = apr_time_now();
-    apr_interval_time_t within = ctx->patience < cache->timeout ? ctx->patience : cache->timeout;
-    apr_interval_time_t used;
-    djs_redis_outcome_t outcome;
-
-    outcome = djs_redis_ask(ctx, redis, begun + within, talk->commands, talk->count,
-                            talk->replies);
-    used = apr_time_now() - begun;
-    ctx->patience = used < ctx->patience ? ctx->patience - used : 0;
-    return outcome;
+    return djs_redis_ask(ctx, redis, cache->timeout, talk->commands, talk->count, talk->replies);
 }
 
 /*

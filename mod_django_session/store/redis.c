@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include <apr_network_io.h>
 #include <hiredis/hiredis.h>
@@ -202,6 +203,15 @@ djs_redis_command_t djs_redis_command(const char *word, ...)
 
 /* ---- Waiting, writing, reading --------------------------------------------------------------- */
 
+/* Deadlines are by the clock that nobody sets. */
+static apr_time_t clock_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return apr_time_from_sec(now.tv_sec) + now.tv_nsec / 1000;
+}
+
 /* Until the socket can do one of these. 0: not in time. */
 static int wait_for(int fd, short events, apr_time_t until)
 {
@@ -211,7 +221,7 @@ static int wait_for(int fd, short events, apr_time_t until)
     int ready;
 
     do {
-        left = until - apr_time_now();
+        left = until - clock_now();
         ms = left <= 0 ? 0 : (left + 999) / 1000;
         ready = poll(&look, 1, ms > INT_MAX ? INT_MAX : (int)ms);
     } while (ready < 0 && errno == EINTR && left > 0);
@@ -302,7 +312,7 @@ static djs_redis_outcome_t read_some(djs_redis_t *redis, apr_time_t until)
     if (!redis->more && !wait_for(hi->fd, POLLIN, until)) {
         return DJS_REDIS_LATE;
     }
-    if (until != AT_ONCE && apr_time_now() > until) { /* who drips, or never ends, is late, too */
+    if (until != AT_ONCE && clock_now() > until) { /* who drips, or never ends, is late, too */
         return DJS_REDIS_LATE;
     }
     if (redisBufferRead(hi) != REDIS_OK) {
@@ -349,19 +359,23 @@ static djs_redis_outcome_t read_farewell(djs_redis_t *redis, djs_redis_reply_t *
     return DJS_REDIS_ANSWERED;
 }
 
-djs_redis_outcome_t djs_redis_ask(djs_ctx_t *ctx, djs_redis_t *redis, apr_time_t until,
-                                  const djs_redis_command_t *commands, int count,
-                                  djs_redis_reply_t **replies)
+/* The replies of the next conversation. */
+static void begin_making(djs_redis_t *redis, apr_pool_t *pool)
 {
-    redisContext *hi = redis->hi;
+    redis->making.pool = pool;
+    redis->making.budget = DJS_REDIS_REPLIES_MAX;
+    redis->hi->reader->privdata = &redis->making;
+}
+
+static djs_redis_outcome_t converse(djs_redis_t *redis, apr_time_t until,
+                                    const djs_redis_command_t *commands, int count,
+                                    djs_redis_reply_t **replies)
+{
     djs_redis_outcome_t outcome;
     int i;
 
-    redis->making.pool = ctx->pool;
-    redis->making.budget = DJS_REDIS_REPLIES_MAX;
-    hi->reader->privdata = &redis->making;
     for (i = 0; i < count; i++) {
-        if (redisAppendCommandArgv(hi, commands[i].count, (const char **)commands[i].words,
+        if (redisAppendCommandArgv(redis->hi, commands[i].count, (const char **)commands[i].words,
                                    commands[i].lens) != REDIS_OK) {
             return DJS_REDIS_UNSENT;
         }
@@ -373,6 +387,23 @@ djs_redis_outcome_t djs_redis_ask(djs_ctx_t *ctx, djs_redis_t *redis, apr_time_t
     for (i = 0; i < count && outcome == DJS_REDIS_ANSWERED; i++) {
         outcome = read_reply(redis, until, &replies[i]);
     }
+    return outcome;
+}
+
+djs_redis_outcome_t djs_redis_ask(djs_ctx_t *ctx, djs_redis_t *redis,
+                                  apr_interval_time_t within,
+                                  const djs_redis_command_t *commands, int count,
+                                  djs_redis_reply_t **replies)
+{
+    apr_time_t begun = clock_now();
+    apr_interval_time_t used;
+    djs_redis_outcome_t outcome;
+
+    begin_making(redis, ctx->pool);
+    outcome = converse(redis, begun + (within < ctx->patience ? within : ctx->patience), commands,
+                       count, replies);
+    used = clock_now() - begun;
+    ctx->patience = used < ctx->patience ? ctx->patience - used : 0;
     return outcome;
 }
 
@@ -504,6 +535,14 @@ static int expect_host(SSL *ssl, const char *host)
            || (SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1);
 }
 
+static const char *why_refused(const SSL *ssl)
+{
+    long verified = SSL_get_verify_result(ssl);
+
+    return verified != X509_V_OK ? X509_verify_cert_error_string(verified)
+                                 : "TLS is refused, or not spoken at this port";
+}
+
 /* Until hands are shaken. NULL: they are; else what went wrong. */
 static const char *shake_hands(SSL *ssl, int fd, apr_time_t until)
 {
@@ -517,9 +556,7 @@ static const char *shake_hands(SSL *ssl, int fd, apr_time_t until)
         }
         wants = SSL_get_error(ssl, result);
         if (wants != SSL_ERROR_WANT_READ && wants != SSL_ERROR_WANT_WRITE) {
-            return SSL_get_verify_result(ssl) != X509_V_OK
-                       ? X509_verify_cert_error_string(SSL_get_verify_result(ssl))
-                       : "TLS is refused, or not spoken at this port";
+            return why_refused(ssl);
         }
         if (!wait_for(fd, wants == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, until)) {
             return "no TLS in time";
@@ -538,11 +575,12 @@ static const char *begin_tls(redisContext *hi, const tls_t *tls, apr_time_t unti
         return "no memory for TLS";
     }
     mute_sigpipe(&muted);
-    if (redisInitiateSSL(hi, ssl) != REDIS_OK) { /* from here on ssl is the context's, or freed */
-        why = "TLS is refused, or not spoken at this port";
+    if (redisInitiateSSL(hi, ssl) == REDIS_OK) { /* from here on ssl is the context's */
+        why = shake_hands(ssl, hi->fd, until);
     }
     else {
-        why = shake_hands(ssl, hi->fd, until);
+        why = why_refused(ssl);
+        SSL_free(ssl);
     }
     unmute_sigpipe(&muted);
     return why;
@@ -600,8 +638,8 @@ static const char *enter(djs_ctx_t *ctx, djs_redis_t *redis, const djs_redis_whe
     int count = say_hello(ctx, where, commands);
     int i;
 
-    if (count > 0 && djs_redis_ask(ctx, redis, until, commands, count, replies)
-        != DJS_REDIS_ANSWERED) {
+    begin_making(redis, ctx->pool);
+    if (converse(redis, until, commands, count, replies) != DJS_REDIS_ANSWERED) {
         return "connected, but AUTH or SELECT got no answer";
     }
     for (i = 0; i < count; i++) {
@@ -621,7 +659,7 @@ static const char *enter(djs_ctx_t *ctx, djs_redis_t *redis, const djs_redis_whe
 djs_redis_t *djs_redis_open(djs_ctx_t *ctx, const djs_redis_where_t *where,
                             apr_interval_time_t within)
 {
-    apr_time_t until = apr_time_now() + within;
+    apr_time_t until = clock_now() + within;
     const char *why = NULL;
     redisContext *hi = where->path != NULL ? connect_unix(ctx, where, until, &why)
                                            : connect_tcp(ctx, where, until, &why);

@@ -99,11 +99,13 @@ void djs_redis_add_text(djs_redis_command_t *command, const char *word);
 djs_redis_command_t djs_redis_command(const char *word, ...) __attribute__((sentinel));
 
 /**
- * Send commands at once and wait for their replies, until @a until at most. Never raises SIGPIPE.
+ * Send commands at once and wait for their replies, for @a within at most, and no longer than
+ * ctx->patience, from which it takes what it used. Never raises SIGPIPE.
  *
  * @param replies  gets @a count replies, in ctx->pool; complete only after ANSWERED
  */
-djs_redis_outcome_t djs_redis_ask(djs_ctx_t *ctx, djs_redis_t *redis, apr_time_t until,
+djs_redis_outcome_t djs_redis_ask(djs_ctx_t *ctx, djs_redis_t *redis,
+                                  apr_interval_time_t within,
                                   const djs_redis_command_t *commands, int count,
                                   djs_redis_reply_t **replies);
 

@@ -46,7 +46,7 @@ static djs_redis_reply_t *ask(test_t *test, djs_redis_t *redis, djs_redis_comman
 {
     djs_redis_reply_t *reply = NULL;
 
-    assert_int_equal(djs_redis_ask(test->ctx, redis, apr_time_now() + PLENTY, &command, 1, &reply),
+    assert_int_equal(djs_redis_ask(test->ctx, redis, PLENTY, &command, 1, &reply),
                      DJS_REDIS_ANSWERED);
     return reply;
 }
@@ -56,7 +56,7 @@ static djs_redis_outcome_t outcome_of(test_t *test, djs_redis_t *redis, apr_inte
     djs_redis_command_t command = djs_redis_command("PING", NULL);
     djs_redis_reply_t *reply = NULL;
 
-    return djs_redis_ask(test->ctx, redis, apr_time_now() + within, &command, 1, &reply);
+    return djs_redis_ask(test->ctx, redis, within, &command, 1, &reply);
 }
 
 /* ---- Ways in --------------------------------------------------------------------------------- */
@@ -184,6 +184,75 @@ static void tls_is_refused_at_start_where_hiredis_has_none(void **state)
     assert_non_null(strstr(test->ctx->problem, "rediss://"));
 }
 
+#ifdef DJS_HIREDIS_TLS
+
+/* The server speaks TLS, too, as localhost, with a certificate that only SSL_CERT_FILE trusts. */
+static int add_tls(test_t *test)
+{
+    char folder[] = "/tmp/djs-redis-tls-XXXXXX";
+    fake_redis_t *fake = fake_redis_start(test, djs_bytes(""), FAKE_WAITS);
+    int port = fake_redis_port(fake);
+    const char *answer;
+
+    apr_pool_clear(test->pool); /* the port is free again */
+    test->ctx = test_ctx(test->pool);
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(system(apr_pstrcat(test->pool, "cd ", folder, " && openssl req -x509 -nodes"
+                                        " -newkey rsa:2048 -keyout key -out cert -subj /CN=redis"
+                                        " -addext subjectAltName=DNS:localhost 2>log"
+                                        " && chmod 755 . && chmod 644 key cert", NULL)), 0);
+    answer = redis_server_do(server, test,
+                             apr_psprintf(test->pool, "CONFIG SET tls-cert-file %s/cert "
+                                          "tls-key-file %s/key tls-auth-clients no tls-port %d",
+                                          folder, folder, port));
+    assert_text(answer, "OK", "TLS");
+    assert_int_equal(setenv("SSL_CERT_FILE", apr_pstrcat(test->pool, folder, "/cert", NULL), 1), 0);
+    return port;
+}
+
+static void tls_is_spoken_to_the_host_that_was_named(void **state)
+{
+    test_t *test = *state;
+    int port = add_tls(test);
+    djs_redis_where_t where = at_port(port);
+    djs_redis_t *redis;
+    apr_size_t len = 3 * 1024 * 1024;
+    djs_redis_command_t set = djs_redis_command("SET", "tls", NULL);
+
+    where.host = "localhost";
+    where.database = 1;
+    assert_status(test->ctx, djs_redis_tls_make(test->ctx, test->pool, where.host, &where.tls),
+                  APR_SUCCESS, "make");
+    redis = must_open(test, &where);
+    djs_redis_add(&set, djs_bytes_of(apr_pcalloc(test->pool, len), len));
+    assert_true(djs_redis_is_ok(ask(test, redis, set)));
+    assert_number(ask(test, redis, djs_redis_command("GET", "tls", NULL))->text.len, len, "GET");
+    assert_true(djs_redis_is_quiet(redis));
+    djs_redis_close(redis);
+
+    where.host = "127.0.0.1"; /* of which the certificate says nothing */
+    assert_status(test->ctx, djs_redis_tls_make(test->ctx, test->pool, where.host, &where.tls),
+                  APR_SUCCESS, "make");
+    assert_null(djs_redis_open(test->ctx, &where, PLENTY));
+    assert_text(test->ctx->problem, "Redis at the server: IP address mismatch", "another host");
+    djs_forget(test->ctx);
+
+    where.port = redis_server_port(server); /* takes a greeting for the beginning of a command */
+    assert_null(djs_redis_open(test->ctx, &where, SHORT));
+    assert_text(test->ctx->problem, "Redis at the server: no TLS in time", "no TLS there");
+    djs_forget(test->ctx);
+    where.port = port;
+
+    unsetenv("SSL_CERT_FILE");
+    where.host = "localhost";
+    assert_status(test->ctx, djs_redis_tls_make(test->ctx, test->pool, where.host, &where.tls),
+                  APR_SUCCESS, "make");
+    assert_null(djs_redis_open(test->ctx, &where, PLENTY));
+    assert_non_null(strstr(test->ctx->problem, "self-signed certificate"));
+}
+
+#endif
+
 /* ---- Conversations --------------------------------------------------------------------------- */
 
 static void any_bytes_go_and_come_back(void **state)
@@ -222,7 +291,7 @@ static void a_pipeline_gets_each_reply_in_order(void **state)
     commands[2] = djs_redis_command("GET", "pipe", NULL);
     commands[3] = djs_redis_command("LRANGE", "pipe", "0", "-1", NULL);
     commands[4] = djs_redis_command("GET", "nothing", NULL);
-    assert_int_equal(djs_redis_ask(test->ctx, redis, apr_time_now() + PLENTY, commands, 5, replies),
+    assert_int_equal(djs_redis_ask(test->ctx, redis, PLENTY, commands, 5, replies),
                      DJS_REDIS_ANSWERED);
     assert_int_equal(replies[0]->type, DJS_REDIS_INTEGER);
     assert_int_equal(replies[1]->integer, 2);
@@ -421,6 +490,9 @@ int main(void)
         TEST(a_password_and_a_user_with_a_password_let_in),
         TEST(where_nobody_listens_is_told),
         TEST(tls_is_refused_at_start_where_hiredis_has_none),
+#ifdef DJS_HIREDIS_TLS
+        TEST(tls_is_spoken_to_the_host_that_was_named),
+#endif
         TEST(any_bytes_go_and_come_back),
         TEST(a_pipeline_gets_each_reply_in_order),
         TEST(a_server_that_has_gone_is_noticed_before_anything_is_sent),
