@@ -128,6 +128,7 @@ mod_django_session_mod_django_session_la_SOURCES = \
 	mod_django_session/httpd/mds_filter.c \
 	mod_django_session/httpd/mds_request.c \
 	mod_django_session/httpd/mds_server.c \
+	mod_django_session/httpd/mds_shm.c \
 	mod_django_session/httpd/messages.def \
 	mod_django_session/httpd/mod_django_session.c
 

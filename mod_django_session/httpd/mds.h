@@ -102,6 +102,9 @@ void *mds_server_merge(apr_pool_t *pool, void *outer, void *inner);
 int mds_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
 /** Judge each section; open what it needs. Runs under `httpd -t` too; asks no store. */
 int mds_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server);
+/** What each section comes to, virtual host by virtual host. Gives for how many @a each gave 0. */
+int mds_each_view(apr_pool_t *pconf, server_rec *server, int (*each)(void *baton, mds_view_t *view),
+                  void *baton);
 /** httpd -t -D DUMP_DJANGO */
 void mds_dump_config(apr_pool_t *pconf, server_rec *server);
 
@@ -142,6 +145,13 @@ apr_status_t mds_view_check(djs_ctx_t *ctx, mds_view_t *view) DJS_MUST_CHECK;
 
 /** Check the view and open its site, unless it is open. DJS_EINVAL as above. */
 apr_status_t mds_view_open(djs_ctx_t *ctx, mds_view_t *view) DJS_MUST_CHECK;
+
+/* ---- shared memory: mds_shm.c ---- */
+
+/** A configuration begins. */
+void mds_shm_begin(void);
+/** Make what the configuration names. */
+int mds_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server);
 
 /* ---- other modules: mds_api.c ---- */
 

@@ -210,6 +210,7 @@ int mds_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     (void)plog;
     (void)ptemp;
     mds_process_begin(pconf);
+    mds_shm_begin();
     return OK;
 }
 
@@ -221,6 +222,8 @@ typedef struct walk_t {
     mds_server_t *server;
     server_rec *anywhere; /* not NULL: the section may be of any of these servers */
     int failures;
+    int (*each_view)(void *baton, mds_view_t *view);
+    void *baton;
     apr_array_header_t *checked; /* stores that were looked into, of const djs_engine_t * */
 } walk_t;
 
@@ -292,6 +295,19 @@ static const char *place(apr_pool_t *pool, const mds_server_t *server, const mds
                            : "the main server";
 
     return dir->where ? apr_psprintf(pool, "section %s of %s", dir->where, host) : host;
+}
+
+static int visit_view(walk_t *walk, mds_server_t *server, mds_dir_t *dir)
+{
+    return walk->each_view(walk->baton, mds_view_of(dir, server, walk->pool));
+}
+
+int mds_each_view(apr_pool_t *pconf, server_rec *server, int (*each)(void *baton, mds_view_t *view),
+                  void *baton)
+{
+    walk_t walk = { .each = visit_view, .pool = pconf, .each_view = each, .baton = baton };
+
+    return walk_all(&walk, server);
 }
 
 /* ---- what is judged at start ---- */

@@ -21,6 +21,8 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_pre_config(mds_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(mds_check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_test_config(mds_dump_config, NULL, NULL, APR_HOOK_MIDDLE);
+    /* mds_shm.c: before there are children */
+    ap_hook_post_config(mds_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     /* mds_server.c */
     ap_hook_child_init(mds_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     /* mds_request.c: before anything can take a client's header for ours */

@@ -199,6 +199,7 @@ static apr_status_t make_empty(djs_ctx_t *ctx, djs_shm_region_t *region)
 /* What is to be done with a file that is there. */
 typedef struct opened_t {
     int fd;
+    int making;      /* by a server, which makes another if this one is unfit */
     int alone;       /* nobody else has it */
     const char *why; /* NULL, or why it cannot be used: "has another size" */
 } opened_t;
@@ -226,13 +227,10 @@ static apr_status_t lock_file(djs_ctx_t *ctx, const djs_shm_id_t *id, int fd)
     return APR_SUCCESS;
 }
 
-/* NULL, or why what the file's inode says makes it unfit. */
+/* NULL, or why what the file's inode says makes it unfit. @a user: whose it may be beside ours. */
 static const char *judge_inode(const struct stat *found, apr_size_t size, apr_uid_t user)
 {
-    if (found->st_uid != geteuid() && found->st_uid != user && geteuid() != 0) {
-        return "belongs to somebody else";
-    }
-    if (geteuid() == 0 && user != (apr_uid_t)-1 && found->st_uid != 0 && found->st_uid != user) {
+    if (found->st_uid != geteuid() && found->st_uid != user) {
         return "belongs to somebody else";
     }
     if (found->st_nlink != 1) {
@@ -297,14 +295,15 @@ static apr_status_t try_file(djs_ctx_t *ctx, const djs_shm_id_t *id, apr_uid_t u
     if (!still_has_name(id, &found)) {
         return APR_EAGAIN;
     }
-    opened->why = judge_inode(&found, id->size, user);
+    /* Only for who makes files is a stranger's one unfit: the administrator may look at any. */
+    opened->why = judge_inode(&found, id->size, opened->making ? user : found.st_uid);
     if (opened->why == NULL) {
         opened->why = judge_header(opened->fd, id->size);
     }
     return APR_SUCCESS;
 }
 
-static apr_status_t open_file(djs_ctx_t *ctx, const djs_shm_id_t *id, apr_uid_t user,
+static apr_status_t open_file(djs_ctx_t *ctx, const djs_shm_id_t *id, int making, apr_uid_t user,
                               opened_t *opened)
 {
     apr_status_t rv = APR_EAGAIN;
@@ -312,6 +311,7 @@ static apr_status_t open_file(djs_ctx_t *ctx, const djs_shm_id_t *id, apr_uid_t 
 
     for (tries = 0; rv == APR_EAGAIN && tries < 100; tries++) {
         memset(opened, 0, sizeof(*opened));
+        opened->making = making;
         rv = try_file(ctx, id, user, opened);
         if (rv != APR_SUCCESS && opened->fd >= 0) {
             close(opened->fd);
@@ -410,7 +410,7 @@ static apr_status_t use_or_make_file(djs_ctx_t *ctx, djs_shm_region_t *region, a
                                      apr_gid_t group)
 {
     opened_t opened;
-    apr_status_t rv = open_file(ctx, &region->id, user, &opened);
+    apr_status_t rv = open_file(ctx, &region->id, 1, user, &opened);
 
     if (rv == APR_SUCCESS && opened.why == NULL) {
         region->fd = opened.fd;
@@ -474,7 +474,7 @@ apr_status_t djs_shm_region_make(djs_ctx_t *ctx, const djs_shm_id_t *id, apr_uid
 static apr_status_t attach_file(djs_ctx_t *ctx, djs_shm_region_t *region)
 {
     opened_t opened;
-    apr_status_t rv = open_file(ctx, &region->id, (apr_uid_t)-1, &opened);
+    apr_status_t rv = open_file(ctx, &region->id, 0, (apr_uid_t)-1, &opened);
 
     if (rv == APR_NOTFOUND) {
         return djs_fail(ctx, DJS_ESTORE, "%s: file %s is not there: httpd makes it at its start",

@@ -53,7 +53,7 @@ static const char *look_at_fresh(tally_t *tally)
     apr_uint32_t i;
 
     for (i = t->state->fresh > 0 ? t->state->fresh : 1; i < t->blocks; i++) {
-        if (!see(tally, i) || t->slots[i].kind != SHM_FREE || !is_wiped(t, i)) {
+        if (!see(tally, i) || t->slots[i].kind != SHM_FREE) {
             return "a block that was never used is in use";
         }
     }

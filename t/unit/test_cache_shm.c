@@ -2,12 +2,15 @@
 #include "cache_shm.h"
 #include "support.h"
 
+#include <apr_file_info.h>
 #include <apr_general.h>
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +21,11 @@
 static char pattern[DJS_SHM_VALUE_MAX + 8];
 
 /* ---- Tools ----------------------------------------------------------------------------------- */
+
+/* What a child is to open; in ctx->baton. */
+typedef struct shm_url_t {
+    const djs_cache_conf_t *conf;
+} shm_url_t;
 
 /* What the host was warned of last, and how often. */
 typedef struct heard_t {
@@ -861,6 +869,626 @@ static void a_death_during_the_repair_harms_nobody(void **state)
     done(test);
 }
 
+/* Its lock is held by one that neither goes on nor dies: nobody waits longer than they may. */
+static void stop_there(void)
+{
+    djs_shm_step = NULL;
+    raise(SIGSTOP);
+}
+
+static void nobody_waits_longer_than_they_may(void **state)
+{
+    test_t *test = *state;
+    djs_cache_t *cache = fresh(test, "4m");
+    djs_bytes_t found;
+    pid_t child;
+    int status;
+
+    must_set(test, cache, "mine", "old");
+    djs_shm_step = stop_there;
+    child = spawn(swap_mine, test, cache);
+    djs_shm_step = NULL;
+    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+    assert_true(WIFSTOPPED(status));
+    test->ctx->patience = apr_time_from_msec(20);
+    assert_status(test->ctx, get(test, cache, "mine", &found), DJS_ESTORE, "it is held");
+    assert_number(test->ctx->patience, 0, "all patience is used");
+    assert_non_null(test->ctx->problem);
+    assert_status(test->ctx, get(test, cache, "mine", &found), DJS_ESTORE, "without waiting");
+    test->ctx->patience = apr_time_from_sec(60);
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_there(test, cache, "mine", "old");
+    done(test);
+}
+
+/* ---- Configurations that come and go --------------------------------------------------------- */
+
+static void a_region_stays_while_the_configuration_is_read_again(void **state)
+{
+    test_t *test = *state;
+    djs_cache_t *cache;
+
+    assert_status(test->ctx, make(test, "shm://again?size=2m"), APR_SUCCESS, "make");
+    cache = open_cache(test, "shm://again?size=2m");
+    must_set(test, cache, "k", "v");
+    listen_to(test);
+    assert_status(test->ctx, make(test, "shm://again?size=2m"), APR_SUCCESS, "named again");
+    djs_cache_shm_sweep(test->ctx);
+    assert_number(heard.count, 0, "nothing to tell");
+    assert_there(test, open_cache(test, "shm://again?size=2m"), "k", "v");
+    assert_status(test->ctx, make(test, "shm://again?size=3m"), APR_SUCCESS, "another size");
+    djs_cache_shm_sweep(test->ctx);
+    assert_heard("2m, with the sessions in it, is given up: the configuration gives it another");
+    assert_gone(test, open_cache(test, "shm://again?size=3m"), "k", "a new region");
+    done(test);
+    assert_heard("does not name it any more");
+}
+
+static void a_configuration_says_one_thing_of_each_region(void **state)
+{
+    test_t *test = *state;
+    static const struct {
+        const char *first;
+        const char *second;
+        apr_status_t rv;
+    } cases[] = {
+        { "shm://one?size=2m", "shm://one?size=2048k", APR_SUCCESS },
+        { "shm://one?size=2m", "shm://one?size=3m", DJS_EINVAL },
+        { "shm://one?size=2m", "shm://one?size=2m&file=/nowhere/at/all", DJS_EINVAL },
+        { "shm://one?size=2m", "shm://two?size=3m", APR_SUCCESS },
+        { "shm://one?size=2m", "shm://one?size=2m&file=relative", DJS_EINVAL },
+        { "shm://one?size=2m", "shm://two?size=2m&file=/nowhere/at/all", DJS_ESTORE },
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        djs_forget(test->ctx);
+        assert_status(test->ctx, make(test, cases[i].first), APR_SUCCESS, cases[i].first);
+        assert_status(test->ctx, djs_cache_shm_make(test->ctx, parse(test, cases[i].second),
+                                                    (apr_uid_t)-1, (apr_gid_t)-1),
+                      cases[i].rv, cases[i].second);
+        assert_int_equal(test->ctx->problem == NULL, cases[i].rv == APR_SUCCESS);
+        done(test);
+    }
+}
+
+static apr_status_t sum_up(void *baton, djs_ctx_t *ctx, const djs_cache_shm_stats_t *stats)
+{
+    apr_uint64_t *entries = baton;
+
+    (void)ctx;
+    assert_int_equal(stats->id->size, 2 * 1024 * 1024);
+    *entries += stats->counts.entries;
+    return APR_SUCCESS;
+}
+
+typedef struct said_t {
+    int ok;
+    const char *what;
+} said_t;
+
+static void keep_said(void *baton, int ok, const char *what)
+{
+    said_t *said = baton;
+
+    said->ok = ok;
+    said->what = what;
+}
+
+static void it_tells_how_full_it_is(void **state)
+{
+    test_t *test = *state;
+    djs_cache_t *cache = fresh(test, "2m");
+    apr_uint64_t entries = 0;
+    said_t said = { -1, NULL };
+
+    must_set(test, cache, "one", "1");
+    must_set(test, cache, "two", "2");
+    assert_status(test->ctx, djs_cache_shm_each(test->ctx, sum_up, &entries), APR_SUCCESS, "each");
+    assert_number(entries, 2, "of all regions");
+    assert_status(test->ctx, cache->ops->check(cache, test->ctx, keep_said, &said), APR_SUCCESS,
+                  "check");
+    assert_number(said.ok, 1, "fit for use");
+    assert_non_null(strstr(said.what, "2 sessions"));
+    done(test);
+}
+
+static void what_a_server_has_inside_cannot_be_reached_from_elsewhere(void **state)
+{
+    test_t *test = *state;
+    djs_cache_t *cache = open_cache(test, "shm://elsewhere");
+    said_t said = { -1, NULL };
+    djs_bytes_t found;
+
+    djs_cache_shm_keep(test->pool);
+    assert_status(test->ctx, get(test, cache, "k", &found), DJS_ESTORE, "not here");
+    assert_non_null(strstr(test->ctx->problem, "inside the server"));
+    djs_forget(test->ctx);
+    assert_status(test->ctx, cache->ops->check(cache, test->ctx, keep_said, &said), APR_SUCCESS,
+                  "check");
+    assert_number(said.ok, 1, "which is no fault");
+    assert_non_null(strstr(said.what, "inside the server"));
+    done(test);
+}
+
+/* ---- Files ----------------------------------------------------------------------------------- */
+
+static apr_status_t remove_folder(void *folder)
+{
+    apr_pool_t *pool;
+    apr_dir_t *dir;
+    apr_finfo_t found;
+
+    apr_pool_create(&pool, NULL);
+    if (apr_dir_open(&dir, folder, pool) == APR_SUCCESS) {
+        while (apr_dir_read(&found, APR_FINFO_NAME, dir) == APR_SUCCESS) {
+            (void)remove(apr_psprintf(pool, "%s/%s", (const char *)folder, found.name));
+        }
+        apr_dir_close(dir);
+    }
+    (void)rmdir(folder);
+    apr_pool_destroy(pool);
+    return APR_SUCCESS;
+}
+
+/* The name for a file in a folder that goes with the test. */
+static const char *file_of(test_t *test)
+{
+    const char *base = getenv("TMPDIR");
+    char *folder = apr_psprintf(test->pool, "%s/djs-shm-XXXXXX", base != NULL ? base : "/tmp");
+
+    assert_non_null(mkdtemp(folder));
+    apr_pool_cleanup_register(test->pool, folder, remove_folder, apr_pool_cleanup_null);
+    return apr_pstrcat(test->pool, folder, "/sessions", NULL);
+}
+
+static const char *url_of(test_t *test, const char *file, const char *size)
+{
+    return apr_psprintf(test->pool, "shm://file?size=%s&file=%s", size, file);
+}
+
+static djs_cache_t *make_file(test_t *test, const char *url)
+{
+    assert_status(test->ctx, make(test, url), APR_SUCCESS, url);
+    return open_cache(test, url);
+}
+
+static void a_file_outlives_the_server(void **state)
+{
+    test_t *test = *state;
+    const char *file = file_of(test);
+    const char *url = url_of(test, file, "1m");
+    djs_cache_t *cache = make_file(test, url);
+    struct stat found;
+    apr_time_t expires;
+    djs_bytes_t value;
+
+    must_set(test, cache, "k", "v");
+    assert_status(test->ctx, cache->ops->set(cache, test->ctx, "long", bytes_of(300000), 60),
+                  APR_SUCCESS, "set");
+    assert_int_equal(lstat(file, &found), 0);
+    assert_true(S_ISREG(found.st_mode));
+    assert_int_equal(found.st_mode & 07777, 0600);
+    assert_int_equal(found.st_size, 1024 * 1024);
+    done(test);
+    listen_to(test);
+    cache = make_file(test, url);
+    assert_number(heard.count, 0, "nothing to complain of");
+    assert_there(test, cache, "k", "v");
+    assert_status(test->ctx, cache->ops->get(cache, test->ctx, "long", &value, &expires),
+                  APR_SUCCESS, "get");
+    assert_true(djs_bytes_equal(value, bytes_of(300000)));
+    assert_number(expires, TEST_NOW + apr_time_from_sec(60), "its end, too");
+    assert_consistent(test, cache, "after that");
+    done(test);
+}
+
+static int set_in_file(test_t *test, djs_cache_t *inherited)
+{
+    shm_url_t *url = test->ctx->baton;
+    apr_pool_t *pool;
+    djs_cache_t *cache;
+    djs_bytes_t found;
+    int i;
+
+    (void)inherited;
+    apr_pool_create(&pool, NULL);
+    djs_cache_shm_keep(pool); /* as a process that inherited nothing */
+    if (djs_cache_shm_open(test->ctx, pool, url->conf, &cache) != APR_SUCCESS
+        || get(test, cache, "k", &found) != APR_SUCCESS || !djs_bytes_is(found, "v")) {
+        return 1;
+    }
+    for (i = 0; i < 100; i++) {
+        const char *key = apr_psprintf(pool, "k%d", i);
+
+        if (cache->ops->set(cache, test->ctx, key, djs_bytes(key), HOUR) != APR_SUCCESS) {
+            return 2;
+        }
+    }
+    return 0;
+}
+
+static void another_process_works_on_the_same_file(void **state)
+{
+    test_t *test = *state;
+    shm_url_t url = { parse(test, url_of(test, file_of(test), "1m")) };
+    djs_cache_t *cache = make_file(test, url.conf->argv[0]);
+    pid_t child;
+    int status;
+    int i;
+
+    must_set(test, cache, "k", "v");
+    test->ctx->baton = &url;
+    child = spawn(set_in_file, test, NULL);
+    for (i = 100; i < 200; i++) {
+        const char *key = apr_psprintf(test->pool, "k%d", i);
+
+        must_set(test, cache, key, key);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    for (i = 0; i < 200; i++) {
+        const char *key = apr_psprintf(test->pool, "k%d", i);
+
+        assert_there(test, cache, key, key);
+    }
+    assert_number(counts_of(test, cache).repaired, 0, "nobody took it for his alone");
+    assert_consistent(test, cache, "after that");
+    done(test);
+}
+
+static void who_makes_no_files_says_what_is_wrong(void **state)
+{
+    test_t *test = *state;
+    const char *file = file_of(test);
+    djs_bytes_t found;
+    struct stat there;
+
+    djs_cache_shm_keep(test->pool);
+    assert_status(test->ctx, get(test, open_cache(test, url_of(test, file, "1m")), "k", &found),
+                  DJS_ESTORE, "no file");
+    assert_non_null(strstr(test->ctx->problem, "is not there"));
+    assert_int_equal(lstat(file, &there), -1);
+    djs_forget(test->ctx);
+    make_file(test, url_of(test, file, "1m"));
+    done(test);
+    assert_status(test->ctx, get(test, open_cache(test, url_of(test, file, "2m")), "k", &found),
+                  DJS_ESTORE, "another size");
+    assert_non_null(strstr(test->ctx->problem, "has another size"));
+    done(test);
+}
+
+static void write_at(const char *file, off_t at, const char *data, size_t len)
+{
+    FILE *stream = fopen(file, "r+b");
+
+    assert_non_null(stream);
+    assert_int_equal(fseeko(stream, at, SEEK_SET), 0);
+    assert_int_equal(fwrite(data, 1, len, stream), len);
+    assert_int_equal(fclose(stream), 0);
+}
+
+static void spoil_begin(const char *file)
+{
+    write_at(file, 0, "GIF89a", 6);
+}
+
+static void spoil_layout(const char *file)
+{
+    write_at(file, 8, "\x7f", 1);
+}
+
+static void spoil_seed(const char *file)
+{
+    write_at(file, 40, "spoiled", 7);
+}
+
+static void cut_off(const char *file)
+{
+    assert_int_equal(truncate(file, 500000), 0);
+}
+
+static void empty(const char *file)
+{
+    assert_int_equal(truncate(file, 0), 0);
+}
+
+static void open_to_others(const char *file)
+{
+    assert_int_equal(chmod(file, 0640), 0);
+}
+
+static void give_away(const char *file)
+{
+    assert_int_equal(chown(file, 12345, 12345), 0);
+}
+
+static void give_another_name(const char *file)
+{
+    char other[300];
+
+    apr_snprintf(other, sizeof(other), "%s.other", file);
+    assert_int_equal(link(file, other), 0);
+}
+
+static void a_file_that_cannot_be_trusted_is_started_anew(void **state)
+{
+    static const struct {
+        void (*spoil)(const char *file);
+        const char *why;
+    } cases[] = {
+        { spoil_begin, "is no shared memory" },
+        { spoil_layout, "another version" },
+        { spoil_seed, "is damaged" },
+        { cut_off, "has another size" },
+        { empty, "has another size" },
+        { open_to_others, "can be read or written by others" },
+        { give_away, "belongs to somebody else" },
+        { give_another_name, "has another name" },
+    };
+    test_t *test = *state;
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *file = file_of(test);
+        const char *url = url_of(test, file, "1m");
+        djs_cache_t *cache = make_file(test, url);
+        struct stat found;
+
+        if (cases[i].spoil == give_away && geteuid() != 0) {
+            continue; /* only root gives files away, and looks at it */
+        }
+        must_set(test, cache, "k", "v");
+        done(test);
+        cases[i].spoil(file);
+        listen_to(test);
+        cache = make_file(test, url);
+        assert_heard(cases[i].why);
+        assert_heard("started anew");
+        assert_gone(test, cache, "k", cases[i].why);
+        assert_int_equal(lstat(file, &found), 0);
+        assert_int_equal(found.st_mode & 07777, 0600);
+        assert_int_equal(found.st_nlink, 1);
+        must_set(test, cache, "k", "w");
+        done(test);
+        listen_to(test);
+        assert_there(test, make_file(test, url), "k", "w");
+        assert_number(heard.count, 0, "and is good then");
+        done(test);
+    }
+}
+
+static void what_is_no_file_is_left_alone(void **state)
+{
+    test_t *test = *state;
+    const char *file = file_of(test);
+    const char *target = file_of(test);
+    struct stat found;
+
+    make_file(test, url_of(test, target, "1m"));
+    done(test);
+    assert_int_equal(symlink(target, file), 0);
+    assert_int_not_equal(make(test, url_of(test, file, "1m")), APR_SUCCESS);
+    assert_non_null(test->ctx->problem);
+    assert_int_equal(lstat(file, &found), 0);
+    assert_true(S_ISLNK(found.st_mode));
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(mkfifo(file, 0600), 0);
+    assert_int_not_equal(make(test, url_of(test, file, "1m")), APR_SUCCESS);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(mkdir(file, 0700), 0);
+    assert_int_not_equal(make(test, url_of(test, file, "1m")), APR_SUCCESS);
+    done(test);
+}
+
+static int make_too_large(test_t *test, djs_cache_t *cache)
+{
+    struct rlimit limit = { 500000, 500000 };
+    shm_url_t *url = test->ctx->baton;
+    apr_pool_t *pool;
+
+    (void)cache;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    apr_pool_create(&pool, NULL);
+    djs_cache_shm_keep(pool);
+    return djs_cache_shm_make(test->ctx, url->conf, (apr_uid_t)-1, (apr_gid_t)-1) != DJS_ESTORE
+           || strstr(test->ctx->problem, "made as large") == NULL;
+}
+
+static void a_full_disk_shows_at_the_start(void **state)
+{
+    test_t *test = *state;
+    const char *file = file_of(test);
+    shm_url_t url = { parse(test, url_of(test, file, "1m")) };
+    struct stat found;
+    int status;
+    pid_t child;
+
+    test->ctx->baton = &url;
+    child = spawn(make_too_large, test, NULL);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(lstat(file, &found), -1);
+    assert_int_equal(rmdir(apr_pstrndup(test->pool, file, strrchr(file, '/') - file)), 0);
+}
+
+/* As after a power cut: its locks are held by nobody that lives. */
+static void the_locks_of_the_dead_are_made_anew(void **state)
+{
+    test_t *test = *state;
+    const char *file = file_of(test);
+    const char *url = url_of(test, file, "1m");
+    djs_cache_t *cache = make_file(test, url);
+    djs_shm_region_t *region;
+    off_t at;
+
+    must_set(test, cache, "k", "v");
+    assert_status(test->ctx, djs_cache_shm_region(test->ctx, cache, &region), APR_SUCCESS, "it");
+    at = (char *)region->shards[0].state - region->memory;
+    done(test);
+    write_at(file, at, "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c", 12);
+    assert_there(test, make_file(test, url), "k", "v");
+    done(test);
+}
+
+#define SMALL_ENTRIES 100
+
+static const char *small_key(char *key, int i)
+{
+    apr_snprintf(key, 20, "key-%d", i);
+    return key;
+}
+
+static apr_size_t small_len(int i)
+{
+    return (apr_size_t)(i * 37 % 1500);
+}
+
+static void fill_small(test_t *test, djs_cache_t *cache)
+{
+    char key[20];
+    int i;
+
+    for (i = 0; i < SMALL_ENTRIES; i++) {
+        assert_status(test->ctx, cache->ops->set(cache, test->ctx, small_key(key, i),
+                                                 bytes_of(small_len(i)), HOUR + i),
+                      APR_SUCCESS, "set");
+    }
+}
+
+/* Each is what was stored, or is gone. Gives how many are there. */
+static int look_at_small(test_t *test, djs_cache_t *cache, int may_fail)
+{
+    char key[20];
+    djs_bytes_t found;
+    int there = 0;
+    int i;
+
+    for (i = 0; i < SMALL_ENTRIES; i++) {
+        apr_status_t rv = get(test, cache, small_key(key, i), &found);
+
+        if (rv == APR_SUCCESS) {
+            assert_true(djs_bytes_equal(found, bytes_of(small_len(i))));
+            there++;
+        }
+        else if (!may_fail) {
+            assert_status(test->ctx, rv, APR_NOTFOUND, key);
+        }
+    }
+    return there;
+}
+
+/* Mostly where the entries are and what leads to them, behind the header and the lock. */
+static void flip_bits(djs_shm_region_t *region, apr_uint32_t *seed, char *memory)
+{
+    const djs_shm_table_t *shard = &region->shards[0];
+    apr_size_t state = (char *)shard->state - region->memory + sizeof(pthread_mutex_t);
+    apr_size_t data = shard->data - region->memory;
+    apr_size_t slots = (char *)shard->slots - region->memory;
+    apr_size_t buckets = (char *)shard->buckets - region->memory;
+    apr_size_t at;
+    int flips = 1 + (int)draw(seed, 30);
+
+    for (; flips > 0; flips--) {
+        switch (draw(seed, 5)) {
+        case 0:
+            at = state + draw(seed, 32);
+            break;
+        case 1:
+            at = slots + draw(seed, 8 * 600);
+            break;
+        case 2:
+            at = buckets + draw(seed, (apr_uint32_t)(data - buckets));
+            break;
+        case 3:
+            at = (char *)shard->heap - region->memory + draw(seed, 16 * 120);
+            break;
+        default:
+            at = data + draw(seed, 256 * 600);
+        }
+        memory[at] ^= (char)(1 << draw(seed, 8));
+    }
+}
+
+static void a_file_with_flipped_bits_gives_what_was_stored_or_nothing(void **state)
+{
+    test_t *test = *state;
+    const char *file = file_of(test);
+    const char *url = url_of(test, file, "1m");
+    djs_cache_t *cache = make_file(test, url);
+    char *memory = malloc(1024 * 1024);
+    char *spoiled = malloc(1024 * 1024);
+    apr_pool_t *whole = test->ctx->pool;
+    djs_shm_region_t *region;
+    djs_shm_region_t seen;
+    djs_shm_table_t shard;
+    apr_uint32_t seed = 7;
+    int lost = 0;
+    int i;
+
+    assert_non_null(memory);
+    assert_non_null(spoiled);
+    fill_small(test, cache);
+    assert_status(test->ctx, djs_cache_shm_region(test->ctx, cache, &region), APR_SUCCESS, "it");
+    memcpy(memory, region->memory, 1024 * 1024);
+    seen = *region; /* for its addresses alone */
+    shard = region->shards[0];
+    seen.shards = &shard;
+    done(test);
+    apr_pool_create(&test->ctx->pool, whole);
+    for (i = 0; i < 150; i++) {
+        apr_pool_clear(test->ctx->pool);
+        memcpy(spoiled, memory, 1024 * 1024);
+        flip_bits(&seen, &seed, spoiled);
+        write_at(file, 0, spoiled, 1024 * 1024);
+        cache = make_file(test, url);
+        lost += SMALL_ENTRIES - look_at_small(test, cache, 0);
+        assert_consistent(test, cache, "when it was opened");
+        fill_small(test, cache);
+        assert_number(look_at_small(test, cache, 0), SMALL_ENTRIES, "all that is stored now");
+        assert_consistent(test, cache, "when it was used");
+        done(test);
+    }
+    assert_true(lost > 0);
+    assert_true(lost < 150 * SMALL_ENTRIES / 10);
+    free(memory);
+    free(spoiled);
+}
+
+/* Under a running server, who knows by whom: no crash, no wrong data, and it comes back. */
+static void bits_that_flip_in_use_do_no_more_than_lose_entries(void **state)
+{
+    test_t *test = *state;
+    djs_cache_t *cache = fresh(test, "1m");
+    apr_pool_t *whole = test->ctx->pool;
+    djs_shm_region_t *region;
+    apr_size_t removed;
+    apr_uint32_t seed = 9;
+    char key[20];
+    int i;
+    int k;
+
+    assert_status(test->ctx, djs_cache_shm_region(test->ctx, cache, &region), APR_SUCCESS, "it");
+    apr_pool_create(&test->ctx->pool, whole);
+    for (i = 0; i < 200; i++) {
+        apr_pool_clear(test->ctx->pool);
+        fill_small(test, cache);
+        flip_bits(region, &seed, region->memory);
+        look_at_small(test, cache, 1);
+        for (k = 0; k < SMALL_ENTRIES; k += 3) {
+            (void)cache->ops->remove(cache, test->ctx, small_key(key, k));
+        }
+        test->ctx->now += apr_time_from_sec(HOUR + 50);
+        (void)cache->ops->clear_expired(cache, test->ctx, &removed);
+        test->ctx->now = TEST_NOW;
+        djs_forget(test->ctx);
+    }
+    assert_true(counts_of(test, cache).repaired > 10);
+    done(test);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -880,6 +1508,20 @@ int main(void)
         TEST(no_increment_of_eight_processes_is_lost),
         TEST(a_death_inside_the_lock_harms_nobody),
         TEST(a_death_during_the_repair_harms_nobody),
+        TEST(nobody_waits_longer_than_they_may),
+        TEST(a_region_stays_while_the_configuration_is_read_again),
+        TEST(a_configuration_says_one_thing_of_each_region),
+        TEST(it_tells_how_full_it_is),
+        TEST(what_a_server_has_inside_cannot_be_reached_from_elsewhere),
+        TEST(a_file_outlives_the_server),
+        TEST(another_process_works_on_the_same_file),
+        TEST(who_makes_no_files_says_what_is_wrong),
+        TEST(a_file_that_cannot_be_trusted_is_started_anew),
+        TEST(what_is_no_file_is_left_alone),
+        TEST(a_full_disk_shows_at_the_start),
+        TEST(the_locks_of_the_dead_are_made_anew),
+        TEST(a_file_with_flipped_bits_gives_what_was_stored_or_nothing),
+        TEST(bits_that_flip_in_use_do_no_more_than_lose_entries),
     };
 
     fill_pattern();
