@@ -4,9 +4,11 @@
  */
 #include "cache_shm.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- The regions of this process ------------------------------------------------------------- */
 
@@ -447,6 +449,13 @@ static apr_status_t clear_expired(djs_cache_t *cache, djs_ctx_t *ctx, apr_size_t
 
 /* ---- How it is ------------------------------------------------------------------------------- */
 
+static int is_absent(const char *file)
+{
+    struct stat found;
+
+    return lstat(file, &found) != 0 && errno == ENOENT;
+}
+
 static apr_status_t check(djs_cache_t *cache, djs_ctx_t *ctx,
                           void (*say)(void *baton, int ok, const char *what), void *baton)
 {
@@ -458,7 +467,7 @@ static apr_status_t check(djs_cache_t *cache, djs_ctx_t *ctx,
     rv = djs_cache_shm_count(ctx, cache, &counts);
     if (rv != APR_SUCCESS) {
         /* What only the running server has, or has not made yet, is no fault. */
-        say(baton, shm->id.file == NULL, ctx->problem);
+        say(baton, shm->id.file == NULL || is_absent(shm->id.file), ctx->problem);
         djs_forget(ctx);
         return APR_SUCCESS;
     }

@@ -129,7 +129,7 @@ static int is_whole(const djs_shm_table_t *t, apr_uint32_t head)
     }
     djs_shm_copy_out(t, head, 0, key, entry->key_len);
     return djs_shm_hash(t->seed, djs_bytes_of(key, entry->key_len)) == entry->hash
-           && djs_shm_entry_crc(t, head) == entry->crc;
+           && djs_shm_entry_sum(t, head) == entry->sum;
 }
 
 static int same_key(const djs_shm_table_t *t, apr_uint32_t one, apr_uint32_t other)

@@ -12,7 +12,6 @@
 #include <time.h>
 
 #include <openssl/crypto.h>
-#include <zlib.h>
 
 /* Below a tenth of its blocks, a shard is short of room. */
 #define TIGHT 10
@@ -76,34 +75,84 @@ apr_uint64_t djs_shm_hash(const apr_uint64_t seed[2], djs_bytes_t key)
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+/*
+ * The checksum. Not for enemies: for memory that is not what was written. Each step is reversible, so
+ * a change within one word is always seen, and others but for one in 2^64.
+ */
+typedef struct sum_t {
+    apr_uint64_t sum;
+    apr_uint64_t word; /* bytes that are no whole word yet */
+    apr_size_t filled; /* how many */
+} sum_t;
+
+#define SUM_FACTOR APR_UINT64_C(0x9e3779b97f4a7c15)
+
+static void sum_word(sum_t *sum, apr_uint64_t word)
+{
+    sum->sum = (sum->sum ^ word) * SUM_FACTOR;
+    sum->sum = ROTATE(sum->sum, 31);
+}
+
+static void sum_byte(sum_t *sum, char byte)
+{
+    sum->word |= (apr_uint64_t)(unsigned char)byte << 8 * sum->filled;
+    sum->filled++;
+    if (sum->filled == 8) {
+        sum_word(sum, sum->word);
+        sum->word = 0;
+        sum->filled = 0;
+    }
+}
+
+static void sum_bytes(sum_t *sum, const char *data, apr_size_t len)
+{
+    apr_uint64_t word;
+
+    for (; len > 0 && sum->filled > 0; len--) {
+        sum_byte(sum, *data++);
+    }
+    for (; len >= 8; len -= 8, data += 8) {
+        memcpy(&word, data, 8);
+        sum_word(sum, word);
+    }
+    for (; len > 0; len--) {
+        sum_byte(sum, *data++);
+    }
+}
+
+/* Key and value end with a word each. */
+static void sum_end(sum_t *sum)
+{
+    sum_word(sum, sum->word);
+    sum->word = 0;
+    sum->filled = 0;
+}
+
 /* Of what a fixed part says and may not change. */
-static apr_uint32_t crc_begin(apr_uint64_t hash, apr_int64_t expires, apr_size_t key_len,
-                              apr_size_t value_len)
+static sum_t sum_begin(apr_uint64_t hash, apr_int64_t expires, apr_size_t key_len,
+                       apr_size_t value_len)
 {
-    apr_uint64_t fixed[3];
+    sum_t sum = { hash, 0, 0 };
 
-    fixed[0] = hash;
-    fixed[1] = (apr_uint64_t)expires;
-    fixed[2] = (apr_uint64_t)key_len << 32 | value_len;
-    return (apr_uint32_t)crc32(0, (const Bytef *)fixed, sizeof(fixed));
+    sum_word(&sum, (apr_uint64_t)expires);
+    sum_word(&sum, (apr_uint64_t)key_len << 32 | value_len);
+    return sum;
 }
 
-static apr_uint32_t crc_more(apr_uint32_t crc, const char *data, apr_size_t len)
+static apr_uint64_t sum_of(const djs_shm_item_t *item)
 {
-    return len > 0 ? (apr_uint32_t)crc32(crc, (const Bytef *)data, (uInt)len) : crc;
-}
+    sum_t sum = sum_begin(item->hash, item->expires, item->key.len, item->value.len);
 
-static apr_uint32_t crc_of(const djs_shm_item_t *item)
-{
-    apr_uint32_t crc = crc_begin(item->hash, item->expires, item->key.len, item->value.len);
-
-    crc = crc_more(crc, item->key.data, item->key.len);
-    return crc_more(crc, item->value.data, item->value.len);
+    sum_bytes(&sum, item->key.data, item->key.len);
+    sum_end(&sum);
+    sum_bytes(&sum, item->value.data, item->value.len);
+    sum_end(&sum);
+    return sum.sum;
 }
 
 void djs_shm_item_seal(djs_shm_item_t *item)
 {
-    item->crc = crc_of(item);
+    item->sum = sum_of(item);
 }
 
 /* ---- The bytes of an entry ------------------------------------------------------------------- */
@@ -195,21 +244,28 @@ void djs_shm_copy_out(const djs_shm_table_t *t, apr_uint32_t head, apr_size_t fr
     }
 }
 
-apr_uint32_t djs_shm_entry_crc(const djs_shm_table_t *t, apr_uint32_t head)
+static void sum_stored(sum_t *sum, cursor_t *cursor, apr_size_t left)
 {
-    const shm_entry_t *entry = shm_entry(t, head);
-    apr_size_t left = (apr_size_t)entry->key_len + entry->value_len;
-    cursor_t cursor = behind_fixed_part(t, head);
-    apr_uint32_t crc = crc_begin(entry->hash, entry->expires, entry->key_len, entry->value_len);
     char *data;
 
     while (left > 0) {
-        apr_size_t len = piece(&cursor, left, &data);
+        apr_size_t len = piece(cursor, left, &data);
 
-        crc = crc_more(crc, data, len);
+        sum_bytes(sum, data, len);
         left -= len;
     }
-    return crc;
+    sum_end(sum);
+}
+
+apr_uint64_t djs_shm_entry_sum(const djs_shm_table_t *t, apr_uint32_t head)
+{
+    const shm_entry_t *entry = shm_entry(t, head);
+    cursor_t cursor = behind_fixed_part(t, head);
+    sum_t sum = sum_begin(entry->hash, entry->expires, entry->key_len, entry->value_len);
+
+    sum_stored(&sum, &cursor, entry->key_len);
+    sum_stored(&sum, &cursor, entry->value_len);
+    return sum.sum;
 }
 
 int djs_shm_chain_is_whole(const djs_shm_table_t *t, apr_uint32_t head)
@@ -553,7 +609,7 @@ static void write_entry(djs_shm_table_t *t, apr_uint32_t head, const djs_shm_ite
 {
     shm_entry_t entry = { .hash = item->hash, .expires = item->expires,
                           .key_len = (apr_uint32_t)item->key.len,
-                          .value_len = (apr_uint32_t)item->value.len, .crc = item->crc };
+                          .value_len = (apr_uint32_t)item->value.len, .sum = item->sum };
     cursor_t cursor = behind_fixed_part(t, head);
 
     entry.made = t->state->clock + 1; /* what push_newest() makes it */
@@ -726,7 +782,7 @@ static apr_status_t get(djs_ctx_t *ctx, djs_shm_table_t *t, void *job)
     get->found->hash = get->hash;
     get->found->value = djs_bytes_of(value, entry->value_len);
     get->found->expires = entry->expires;
-    get->found->crc = entry->crc;
+    get->found->sum = entry->sum;
     get->made = entry->made;
     t->state->counts.hits += get->use;
     return get->use ? mark_used(t, head) : APR_SUCCESS;
@@ -752,7 +808,7 @@ apr_status_t djs_shm_table_get(djs_ctx_t *ctx, djs_shm_table_t *t, djs_bytes_t k
     get_t job = { key, hash, use, found, 0 };
     apr_status_t rv = under_lock(ctx, t, get, &job);
 
-    if (rv == APR_SUCCESS && crc_of(found) != found->crc) {
+    if (rv == APR_SUCCESS && sum_of(found) != found->sum) {
         rv = under_lock(ctx, t, drop_damaged, &job);
         return rv == APR_SUCCESS ? APR_NOTFOUND : rv;
     }

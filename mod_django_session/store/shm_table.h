@@ -49,7 +49,7 @@ typedef struct djs_shm_item_t {
     djs_bytes_t value;
     apr_time_t expires; /* live while this is in the future */
     apr_uint64_t hash;  /* by djs_shm_table_hash() */
-    apr_uint32_t crc;   /* by djs_shm_item_seal(): before the lock is taken */
+    apr_uint64_t sum;   /* by djs_shm_item_seal(): before the lock is taken */
 } djs_shm_item_t;
 
 /** Which shards and tables count; summed up over shards for a region. */
@@ -71,7 +71,7 @@ typedef struct djs_shm_counts_t {
 /** The hash of a key: SipHash-2-4 under the region's seed. */
 apr_uint64_t djs_shm_hash(const apr_uint64_t seed[2], djs_bytes_t key);
 
-/** Work out item->crc. */
+/** Work out item->sum. */
 void djs_shm_item_seal(djs_shm_item_t *item);
 
 /** How many blocks fit into @a bytes with all that belongs to them; 0: too few to be of use. */

@@ -36,14 +36,13 @@ typedef struct shm_entry_t {
     apr_int64_t expires;
     apr_uint32_t key_len;
     apr_uint32_t value_len;
-    apr_uint32_t crc;   /* of the above, the key and the value */
-    apr_uint32_t chain; /* the next entry of the bucket */
+    apr_uint64_t sum;   /* of the above, the key and the value */
     apr_uint64_t made;  /* by the shard's clock: when it came to be, */
     apr_uint64_t used;  /* and when it was used last */
     apr_uint32_t newer; /* neighbours in the order of use */
     apr_uint32_t older;
     apr_uint32_t heap_at;
-    apr_uint32_t unused;
+    apr_uint32_t chain; /* the next entry of the bucket */
 } shm_entry_t;
 
 typedef struct shm_state_t {
@@ -97,7 +96,7 @@ static inline int shm_lengths_are_sane(const shm_entry_t *entry)
 apr_uint32_t djs_shm_free_blocks(const djs_shm_table_t *t);
 
 /* The checksum that an entry should have; its chain is whole. */
-apr_uint32_t djs_shm_entry_crc(const djs_shm_table_t *t, apr_uint32_t head);
+apr_uint64_t djs_shm_entry_sum(const djs_shm_table_t *t, apr_uint32_t head);
 
 /* Put an entry where its end of life belongs. */
 void djs_shm_heap_push(djs_shm_table_t *t, apr_uint32_t head);

@@ -77,7 +77,7 @@ static const char *look_at_entry(tally_t *tally, apr_uint32_t head)
     }
     djs_shm_copy_out(t, head, 0, key, entry->key_len);
     if (djs_shm_hash(t->seed, djs_bytes_of(key, entry->key_len)) != entry->hash
-        || djs_shm_entry_crc(t, head) != entry->crc) {
+        || djs_shm_entry_sum(t, head) != entry->sum) {
         return "an entry is not what was stored";
     }
     if (entry->heap_at == 0 || entry->heap_at > t->state->entries

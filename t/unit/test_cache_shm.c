@@ -1142,6 +1142,8 @@ static void who_makes_no_files_says_what_is_wrong(void **state)
 {
     test_t *test = *state;
     const char *file = file_of(test);
+    said_t said = { -1, NULL };
+    djs_cache_t *cache;
     djs_bytes_t found;
     struct stat there;
 
@@ -1151,11 +1153,20 @@ static void who_makes_no_files_says_what_is_wrong(void **state)
     assert_non_null(strstr(test->ctx->problem, "is not there"));
     assert_int_equal(lstat(file, &there), -1);
     djs_forget(test->ctx);
+    cache = open_cache(test, url_of(test, file, "1m"));
+    assert_status(test->ctx, cache->ops->check(cache, test->ctx, keep_said, &said), APR_SUCCESS,
+                  "check");
+    assert_number(said.ok, 1, "nor is it a fault before the first start");
     make_file(test, url_of(test, file, "1m"));
     done(test);
     assert_status(test->ctx, get(test, open_cache(test, url_of(test, file, "2m")), "k", &found),
                   DJS_ESTORE, "another size");
     assert_non_null(strstr(test->ctx->problem, "has another size"));
+    djs_forget(test->ctx);
+    cache = open_cache(test, url_of(test, file, "2m"));
+    assert_status(test->ctx, cache->ops->check(cache, test->ctx, keep_said, &said), APR_SUCCESS,
+                  "check");
+    assert_number(said.ok, 0, "which is one");
     done(test);
 }
 
