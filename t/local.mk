@@ -26,6 +26,7 @@ UNIT_TESTS = \
 	t/unit/test_moment \
 	t/unit/test_password \
 	t/unit/test_redis \
+	t/unit/test_seal \
 	t/unit/test_secret \
 	t/unit/test_session \
 	t/unit/test_settings \

@@ -502,6 +502,21 @@ apr_status_t djs_deflate(djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed)
     return APR_SUCCESS;
 }
 
+apr_status_t djs_deflate_if_shorter(djs_ctx_t *ctx, djs_bytes_t *data, int *packed)
+{
+    djs_bytes_t shorter;
+    apr_status_t rv = djs_deflate(ctx, *data, &shorter);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    *packed = shorter.len + 1 < data->len;
+    if (*packed) {
+        *data = shorter;
+    }
+    return APR_SUCCESS;
+}
+
 /*
  * Inflate all of stream's input into one buffer that doubles up to `max` bytes. Gives zlib's last
  * word: Z_STREAM_END, Z_BUF_ERROR (cut short, or more than max) or another error.

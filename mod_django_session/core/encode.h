@@ -76,6 +76,12 @@ int djs_utf8_is_valid(djs_bytes_t text);
 apr_status_t djs_deflate(djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed) DJS_MUST_CHECK;
 
 /**
+ * Put zlib in the place of @a data where that is shorter by two bytes or more, as Django's
+ * signing.dumps() decides it; @a packed says whether it was.
+ */
+apr_status_t djs_deflate_if_shorter(djs_ctx_t *ctx, djs_bytes_t *data, int *packed) DJS_MUST_CHECK;
+
+/**
  * As Python's zlib.decompress(), which ignores bytes after the stream, but never more than @a max
  * bytes. DJS_EFORMAT: no zlib stream, checksum wrong, cut short; DJS_ELIMIT: larger than @a max.
  */

@@ -343,22 +343,6 @@ apr_status_t djs_signing_loads(djs_ctx_t *ctx, const djs_signer_t *signer,
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-/* Compressed only when that saves more than the "." costs, as Django decides it. */
-static apr_status_t compress_if_shorter(djs_ctx_t *ctx, djs_bytes_t *data, int *packed)
-{
-    djs_bytes_t shorter;
-    apr_status_t rv = djs_deflate(ctx, *data, &shorter);
-
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    *packed = shorter.len + 1 < data->len;
-    if (*packed) {
-        *data = shorter;
-    }
-    return APR_SUCCESS;
-}
-
 apr_status_t djs_signing_dumps(djs_ctx_t *ctx, const djs_signer_t *signer, int compress,
                                djs_bytes_t data, djs_bytes_t *text)
 {
@@ -367,7 +351,7 @@ apr_status_t djs_signing_dumps(djs_ctx_t *ctx, const djs_signer_t *signer, int c
     apr_size_t signature_len;
     char *start, *out;
     int packed = 0;
-    apr_status_t rv = compress ? compress_if_shorter(ctx, &data, &packed) : APR_SUCCESS;
+    apr_status_t rv = compress ? djs_deflate_if_shorter(ctx, &data, &packed) : APR_SUCCESS;
 
     if (rv != APR_SUCCESS) {
         return rv;
