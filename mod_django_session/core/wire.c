@@ -3,6 +3,7 @@
  * Sessions as stored bytes.
  *
  *     signed  = signing.dumps(session, salt, compress)                         see signing.h
+ *     sealed  =                                                                see seal.h
  *     legacy  = base64(hex ":" json)                standard alphabet, padded, never compressed
  *     hex     = HMAC-SHA1(SHA-1(legacy salt, secret), json), 40 lower-case digits
  *
@@ -13,6 +14,7 @@
 #include "wire.h"
 #include "encode.h"
 #include "json.h"
+#include "seal.h"
 
 #include <string.h>
 
@@ -22,8 +24,10 @@
 struct djs_wire_t {
     djs_wire_layout_t layout;
     const djs_keyring_t *keys;
-    const djs_signer_t *signer; /* NULL unless the layout is signed */
-    const char *legacy_salt;
+    const djs_signer_t *signer; /* of SIGNED and COOKIE */
+    const char *legacy_salt;    /* of SIGNED and LEGACY */
+    const djs_sealer_t *sealer; /* of SEALED */
+    const char *cookie;         /* of SEALED: what its texts are bound to */
 };
 
 /* A salt of the administrator's own does not tell the class; nearly all are called SessionStore. */
@@ -42,12 +46,39 @@ djs_wire_t *djs_wire_make(apr_pool_t *pool, const djs_keyring_t *keys, djs_wire_
 
     wire->layout = layout;
     wire->keys = keys;
-    salt = salt != NULL ? salt : DJS_SALT_SESSION_STORE;
-    wire->legacy_salt = legacy_salt_of(pool, salt);
-    if (layout == DJS_WIRE_SIGNED) {
+    wire->cookie = "";
+    if (salt == NULL) {
+        salt = layout == DJS_WIRE_COOKIE ? DJS_SALT_SIGNED_COOKIES : DJS_SALT_SESSION_STORE;
+    }
+    switch (layout) {
+    case DJS_WIRE_SIGNED:
+    case DJS_WIRE_LEGACY:
+        wire->legacy_salt = legacy_salt_of(pool, salt);
+        break;
+    case DJS_WIRE_SEALED:
+        wire->sealer = djs_sealer_make(pool, keys);
+        break;
+    case DJS_WIRE_COOKIE:
+    case DJS_WIRE_JSON:
+    case DJS_WIRE_DJANGO_REDIS_JSON:
+        break;
+    }
+    if (layout == DJS_WIRE_SIGNED || layout == DJS_WIRE_COOKIE) {
         wire->signer = djs_signer_make(pool, keys, salt, DJS_SIGNING_SHA256_OR_SHA1);
     }
     return wire;
+}
+
+const djs_wire_t *djs_wire_for(apr_pool_t *pool, const djs_wire_t *wire, const char *cookie)
+{
+    djs_wire_t *bound;
+
+    if (wire->layout != DJS_WIRE_SEALED) {
+        return wire;
+    }
+    bound = apr_pmemdup(pool, wire, sizeof(*wire));
+    bound->cookie = cookie;
+    return bound;
 }
 
 /* ---- The layout before Django 3.1 ------------------------------------------------------------ */
@@ -122,7 +153,7 @@ static apr_status_t write_legacy(djs_ctx_t *ctx, const djs_wire_t *wire, djs_byt
  * that cannot be decoded is broken, not older.
  */
 static apr_status_t unsign(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t stored,
-                           djs_bytes_t *json, int *key_index, djs_wire_layout_t *layout)
+                           djs_bytes_t *data, djs_wire_facts_t *facts)
 {
     const char *before = ctx->problem;
     apr_status_t rv = DJS_EBADSIG;
@@ -131,14 +162,14 @@ static apr_status_t unsign(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t s
         return djs_fail(ctx, DJS_ELIMIT, "stored session of %" APR_SIZE_T_FMT
                         " bytes, allowed are %d", stored.len, DJS_SIGNED_TEXT_MAX);
     }
-    if (wire->layout == DJS_WIRE_SIGNED) {
-        *layout = DJS_WIRE_SIGNED;
-        rv = djs_signing_inspect(ctx, wire->signer, DJS_NO_MAX_AGE, stored, json, key_index, NULL);
+    if (wire->signer != NULL) {
+        rv = djs_signing_inspect(ctx, wire->signer, DJS_NO_MAX_AGE, stored, data,
+                                 &facts->key_index, &facts->written);
     }
-    if (rv == DJS_EBADSIG) {
+    if (rv == DJS_EBADSIG && wire->legacy_salt != NULL) {
         ctx->problem = before;
-        *layout = DJS_WIRE_LEGACY;
-        rv = unsign_legacy(ctx, wire, stored, json, key_index);
+        facts->layout = DJS_WIRE_LEGACY;
+        rv = unsign_legacy(ctx, wire, stored, data, &facts->key_index);
     }
     if (rv == DJS_EBADSIG) {
         ctx->problem = before;
@@ -148,52 +179,96 @@ static apr_status_t unsign(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t s
     return rv;
 }
 
+/* What is around the serialized session taken away. */
+static apr_status_t unwrap(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t stored,
+                           djs_bytes_t *data, djs_wire_facts_t *facts)
+{
+    switch (wire->layout) {
+    case DJS_WIRE_SIGNED:
+    case DJS_WIRE_LEGACY:
+    case DJS_WIRE_COOKIE:
+        return unsign(ctx, wire, stored, data, facts);
+    case DJS_WIRE_SEALED:
+        return djs_seal_loads(ctx, wire->sealer, wire->cookie, stored, data, &facts->key_index,
+                              &facts->written);
+    case DJS_WIRE_JSON:
+    case DJS_WIRE_DJANGO_REDIS_JSON:
+        break;
+    }
+    *data = stored;
+    return APR_SUCCESS;
+}
+
+static apr_status_t wrap(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t data,
+                         djs_bytes_t *stored)
+{
+    switch (wire->layout) {
+    case DJS_WIRE_SIGNED:
+    case DJS_WIRE_COOKIE:
+        return djs_signing_dumps(ctx, wire->signer, 1, data, stored);
+    case DJS_WIRE_LEGACY:
+        return write_legacy(ctx, wire, data, stored);
+    case DJS_WIRE_SEALED:
+        return djs_seal_dumps(ctx, wire->sealer, wire->cookie, data, stored);
+    case DJS_WIRE_JSON:
+    case DJS_WIRE_DJANGO_REDIS_JSON:
+        break;
+    }
+    *stored = data;
+    return APR_SUCCESS;
+}
+
+/* Django reads what it signed as latin-1; django-redis reads UTF-8, as everybody. */
+static djs_json_charset_t charset_of(const djs_wire_t *wire)
+{
+    return wire->layout == DJS_WIRE_JSON || wire->layout == DJS_WIRE_DJANGO_REDIS_JSON
+               ? DJS_JSON_UTF8 : DJS_JSON_LATIN1;
+}
+
+static apr_status_t serialize(djs_ctx_t *ctx, const djs_wire_t *wire, const djs_value_t *value,
+                              djs_bytes_t *data)
+{
+    apr_status_t rv = djs_json_dumps_exactly(ctx, value, data);
+
+    if (rv == APR_SUCCESS && wire->layout == DJS_WIRE_DJANGO_REDIS_JSON) {
+        *data = djs_json_dumps(ctx, DJS_JSON_SPACED, value);
+    }
+    return rv;
+}
+
+apr_status_t djs_wire_inspect(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t stored,
+                              djs_value_t **value, djs_wire_facts_t *facts)
+{
+    djs_wire_facts_t found = { wire->layout, -1, 0 };
+    djs_bytes_t data;
+    apr_status_t rv = unwrap(ctx, wire, stored, &data, &found);
+
+    if (facts != NULL) {
+        *facts = found;
+    }
+    return rv == APR_SUCCESS ? djs_json_loads(ctx, charset_of(wire), data, value) : rv;
+}
+
 apr_status_t djs_wire_read(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t stored,
                            djs_value_t **value, int *key_index, djs_wire_layout_t *layout)
 {
-    djs_json_charset_t charset = DJS_JSON_UTF8;
-    djs_wire_layout_t found = DJS_WIRE_JSON;
-    djs_bytes_t json = stored;
-    int key = -1;
-    apr_status_t rv;
+    djs_wire_facts_t facts;
+    apr_status_t rv = djs_wire_inspect(ctx, wire, stored, value, &facts);
 
-    if (wire->layout != DJS_WIRE_JSON) {
-        charset = DJS_JSON_LATIN1;
-        rv = unsign(ctx, wire, stored, &json, &key, &found);
-        if (rv != APR_SUCCESS) {
-            return rv;
-        }
+    if (rv == APR_SUCCESS && key_index != NULL) {
+        *key_index = facts.key_index;
     }
-    rv = djs_json_loads(ctx, charset, json, value);
-    if (rv != APR_SUCCESS) {
-        return rv;
+    if (rv == APR_SUCCESS && layout != NULL) {
+        *layout = facts.layout;
     }
-    if (key_index != NULL) {
-        *key_index = key;
-    }
-    if (layout != NULL) {
-        *layout = found;
-    }
-    return APR_SUCCESS;
+    return rv;
 }
 
 apr_status_t djs_wire_write(djs_ctx_t *ctx, const djs_wire_t *wire, const djs_value_t *value,
                             djs_bytes_t *stored)
 {
-    djs_bytes_t json;
-    apr_status_t rv = djs_json_dumps_exactly(ctx, value, &json);
+    djs_bytes_t data;
+    apr_status_t rv = serialize(ctx, wire, value, &data);
 
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    switch (wire->layout) {
-    case DJS_WIRE_SIGNED:
-        return djs_signing_dumps(ctx, wire->signer, 1, json, stored);
-    case DJS_WIRE_LEGACY:
-        return write_legacy(ctx, wire, json, stored);
-    case DJS_WIRE_JSON:
-        break;
-    }
-    *stored = json;
-    return APR_SUCCESS;
+    return rv == APR_SUCCESS ? wrap(ctx, wire, data, stored) : rv;
 }

@@ -311,13 +311,22 @@ static djs_bytes_t written_by(test_t *test, const char *key, djs_wire_layout_t l
 
 static void a_layout_reads_what_its_contract_says(void **state)
 {
-    static const djs_wire_layout_t layouts[] = { DJS_WIRE_SIGNED, DJS_WIRE_LEGACY, DJS_WIRE_JSON };
-    /* Reader, writer. */
-    static const apr_status_t outcomes[3][3] = {
-        { APR_SUCCESS, APR_SUCCESS, DJS_EBADSIG },
-        { DJS_EBADSIG, APR_SUCCESS, DJS_EBADSIG },
-        { DJS_EFORMAT, DJS_EFORMAT, APR_SUCCESS },
+    /* The last two are the same JSON to who reads it. */
+    static const djs_wire_layout_t layouts[] = {
+        DJS_WIRE_SIGNED, DJS_WIRE_LEGACY, DJS_WIRE_COOKIE, DJS_WIRE_SEALED, DJS_WIRE_JSON,
+        DJS_WIRE_DJANGO_REDIS_JSON
     };
+    /* Reader, writer. */
+#define OK APR_SUCCESS
+    static const apr_status_t outcomes[COUNT(layouts)][COUNT(layouts)] = {
+        { OK, OK, DJS_EBADSIG, DJS_EBADSIG, DJS_EBADSIG, DJS_EBADSIG },
+        { DJS_EBADSIG, OK, DJS_EBADSIG, DJS_EBADSIG, DJS_EBADSIG, DJS_EBADSIG },
+        { DJS_EBADSIG, DJS_EBADSIG, OK, DJS_EBADSIG, DJS_EBADSIG, DJS_EBADSIG },
+        { DJS_EBADSIG, DJS_EBADSIG, DJS_EBADSIG, OK, DJS_EBADSIG, DJS_EBADSIG },
+        { DJS_EFORMAT, DJS_EFORMAT, DJS_EFORMAT, DJS_EFORMAT, OK, OK },
+        { DJS_EFORMAT, DJS_EFORMAT, DJS_EFORMAT, DJS_EFORMAT, OK, OK },
+    };
+#undef OK
     test_t *test = *state;
     size_t reader, writer;
 
@@ -329,25 +338,53 @@ static void a_layout_reads_what_its_contract_says(void **state)
             djs_bytes_t stored = written_by(test, "secret", layouts[writer], NULL, "{\"a\":1}");
             const char *why = apr_psprintf(test->pool, "layout %d reads %d", (int)reader,
                                            (int)writer);
-            djs_wire_layout_t found = layouts[(writer + 1) % 3];
+            int bare = layouts[writer] >= DJS_WIRE_JSON;
+            int timed = !bare && layouts[writer] != DJS_WIRE_LEGACY;
+            djs_wire_facts_t facts;
             djs_value_t *value;
-            int key = -7;
-            apr_status_t rv = djs_wire_read(test->ctx, wire, stored, &value, &key, &found);
+            apr_status_t rv = djs_wire_inspect(test->ctx, wire, stored, &value, &facts);
 
             assert_status(NULL, rv, outcomes[reader][writer], why);
             if (rv == APR_SUCCESS) {
                 assert_bytes(json_of(test, value), djs_bytes("{\"a\":1}"), why);
-                assert_number(found, layouts[writer], why);
-                assert_number(key, layouts[writer] == DJS_WIRE_JSON ? -1 : 0, why);
+                assert_number(facts.layout, bare ? layouts[reader] : layouts[writer], why);
+                assert_number(facts.key_index, bare ? -1 : 0, why);
+                assert_number(facts.written, timed ? TEST_NOW : 0, why);
             }
             djs_forget(test->ctx);
         }
     }
 }
 
-static void fallback_keys_read_both_layouts_and_write_neither(void **state)
+static void django_redis_writes_json_with_spaces(void **state)
 {
-    static const djs_wire_layout_t layouts[] = { DJS_WIRE_SIGNED, DJS_WIRE_LEGACY };
+    test_t *test = *state;
+
+    assert_bytes(written_by(test, NULL, DJS_WIRE_DJANGO_REDIS_JSON, NULL,
+                            "{\"a\":[1,2],\"b\":{\"c\":\"\\u00e9\"},\"d\":{}}"),
+                 djs_bytes("{\"a\": [1, 2], \"b\": {\"c\": \"\\u00e9\"}, \"d\": {}}"),
+                 "as json.dumps() without separators");
+}
+
+static void a_sealed_session_is_bound_to_its_cookie(void **state)
+{
+    test_t *test = *state;
+    djs_wire_t *wire = djs_wire_make(test->pool, keyring(test->pool, "secret", NULL),
+                                     DJS_WIRE_SEALED, NULL);
+    const djs_wire_t *one = djs_wire_for(test->pool, wire, "sessionid");
+    const djs_wire_t *other = djs_wire_for(test->pool, wire, "adminid");
+    djs_bytes_t stored;
+
+    assert_status(test->ctx, djs_wire_write(test->ctx, one, value_of(test, "{}"), &stored),
+                  APR_SUCCESS, "sealed");
+    check_read(test, one, stored, APR_SUCCESS, "{}", DJS_WIRE_SEALED, "its own");
+    check_read(test, other, stored, DJS_EBADSIG, NULL, DJS_WIRE_SEALED, "another's");
+}
+
+static void fallback_keys_read_every_layout_and_write_none(void **state)
+{
+    static const djs_wire_layout_t layouts[] = { DJS_WIRE_SIGNED, DJS_WIRE_LEGACY, DJS_WIRE_COOKIE,
+                                                 DJS_WIRE_SEALED };
     test_t *test = *state;
     size_t i;
 
@@ -509,7 +546,9 @@ int main(void)
         TEST(what_signing_dumps_wrote_reads_as_its_json),
         TEST(genuine_texts_with_odd_content_read_as_django_reads_them),
         TEST(a_layout_reads_what_its_contract_says),
-        TEST(fallback_keys_read_both_layouts_and_write_neither),
+        TEST(django_redis_writes_json_with_spaces),
+        TEST(a_sealed_session_is_bound_to_its_cookie),
+        TEST(fallback_keys_read_every_layout_and_write_none),
         TEST(a_legacy_row_is_bound_to_its_class),
         TEST(genuine_but_broken_is_not_called_forged),
         TEST(json_at_rest_is_utf8_and_signed_json_latin1),
