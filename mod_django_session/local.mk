@@ -76,9 +76,11 @@ libdjsstore_la_CFLAGS = $(DJS_CFLAGS) -fvisibility=hidden
 libdjsstore_la_LIBADD = $(store_libs)
 libdjsstore_la_SOURCES = \
 	mod_django_session/store/cache.h \
+	mod_django_session/store/cache_memcached.c \
 	mod_django_session/store/cache_redis.c \
 	mod_django_session/store/cache_shm.c \
 	mod_django_session/store/cache_shm.h \
+	mod_django_session/store/caches.c \
 	mod_django_session/store/caches.h \
 	mod_django_session/store/clients.c \
 	mod_django_session/store/clients.h \
@@ -91,11 +93,15 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/database.c \
 	mod_django_session/store/database.h \
 	mod_django_session/store/dbd_direct.c \
+	mod_django_session/store/engine_cache.c \
+	mod_django_session/store/engine_cache.h \
 	mod_django_session/store/engine_cached_db.c \
 	mod_django_session/store/engine_cached_db.h \
 	mod_django_session/store/engine_db.c \
 	mod_django_session/store/keys.c \
 	mod_django_session/store/keys.h \
+	mod_django_session/store/memcached_clients.c \
+	mod_django_session/store/memcached_clients.h \
 	mod_django_session/store/redis.c \
 	mod_django_session/store/redis.h \
 	mod_django_session/store/shm_rebuild.c \

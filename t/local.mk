@@ -5,6 +5,7 @@
 
 UNIT_TESTS = \
 	t/unit/test_auth \
+	t/unit/test_cache_memcached \
 	t/unit/test_cache_redis \
 	t/unit/test_cache_shm \
 	t/unit/test_cache_url \
@@ -59,6 +60,8 @@ t_unit_libdjstest_la_SOURCES = \
 	t/unit/engine_contract.h \
 	t/unit/lossy.c \
 	t/unit/lossy.h \
+	t/unit/memcached_server.c \
+	t/unit/memcached_server.h \
 	t/unit/memory_cache.c \
 	t/unit/memory_cache.h \
 	t/unit/memory_engine.c \
@@ -135,4 +138,4 @@ check-valgrind:
 	    AM_LOG_FLAGS='$(VALGRIND) $(VALGRIND_FLAGS)'
 
 EXTRA_DIST += t/bench t/checks t/django_engine t/lsan.supp t/servers.py t/valgrind.supp \
-	t/vectors t/httpd t/unit/django_tables t/unit/tap t/unit/with_servers
+	t/vectors t/httpd t/unit/django_memcached t/unit/django_tables t/unit/tap t/unit/with_servers

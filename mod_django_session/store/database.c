@@ -85,7 +85,6 @@ typedef struct hub_t {
     int sweeping;  /* so will the returner */
 
     waiter_t *waiters;
-    int missed; /* so many members would have been of use lately */
     member_t *idle, *busy, *leaving;
 
     int down;
@@ -261,7 +260,6 @@ static void go_down(hub_t *hub, const char *why, apr_interval_time_t pause)
 
 static void opening_failed(hub_t *hub, const char *why)
 {
-    hub->missed = 0;
     if (hub->busy == NULL && hub->idle == NULL) {
         go_down(hub, why, PROBE_EVERY);
         refuse_waiters(hub);
@@ -273,18 +271,6 @@ static void opening_failed(hub_t *hub, const char *why)
 
 /* ---- The threads ----------------------------------------------------------------------------- */
 
-/*
- * Also when who waited has got what another gave back meanwhile: with fewer members than requests
- * everybody waits a little, and each wait costs more than a statement.
- */
-static int is_one_wanted(hub_t *hub)
-{
-    if (hub->waiters == NULL && (hub->idle != NULL || hub->down)) {
-        hub->missed = 0;
-    }
-    return hub->waiters != NULL || hub->missed > 0;
-}
-
 static void *open_for_waiters(void *data)
 {
     hub_t *hub = data;
@@ -295,7 +281,7 @@ static void *open_for_waiters(void *data)
         apr_pool_t *pool;
         member_t *member;
 
-        if (!is_one_wanted(hub)) {
+        if (hub->waiters == NULL) {
             pthread_cond_wait(&hub->open_wanted, &hub->lock);
             continue;
         }
@@ -314,7 +300,6 @@ static void *open_for_waiters(void *data)
         }
         if (member != NULL) {
             member->ours_since = ticks();
-            hub->missed -= hub->missed > 0;
             hand_out(hub, member);
         }
         else {
@@ -582,7 +567,6 @@ static member_t *wait_for_member(hub_t *hub, apr_time_t deadline)
 {
     waiter_t waiter = { NULL, PTHREAD_COND_INITIALIZER, deadline, NULL, 0 };
     waiter_t **end;
-    int waiting = 1;
 
     if (!start_threads(hub)) {
         go_down(hub, "a thread could not be started", PROBE_EVERY);
@@ -590,10 +574,8 @@ static member_t *wait_for_member(hub_t *hub, apr_time_t deadline)
     }
     make_cond(&waiter.woken);
     for (end = &hub->waiters; *end != NULL; end = &(*end)->next) {
-        waiting++;
     }
     *end = &waiter;
-    hub->missed = hub->missed > waiting ? hub->missed : waiting;
     pthread_cond_signal(&hub->open_wanted);
     while (waiter.member == NULL && !waiter.refused && ticks() < deadline) {
         wait_until(hub, &waiter.woken, deadline);

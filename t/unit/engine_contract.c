@@ -107,6 +107,9 @@ static void a_taken_key_is_refused_and_left_alone(void **state)
                   APR_EEXIST, "taken by a live record");
     assert_null(s->test.ctx->problem);
     assert_stored(s, key, &first, "left alone");
+    if (s->flags & CONTRACT_FORGETS) {
+        return;
+    }
     s->test.ctx->now = first.expires + 1;
     assert_status(s->test.ctx, s->engine->ops->create(s->engine, s->test.ctx, key, &second),
                   APR_EEXIST, "taken by an expired record");
@@ -125,6 +128,9 @@ static void a_record_lives_until_its_end(void **state)
     must_create(s, key, &record);
     s->test.ctx->now = record.expires - 1;
     assert_stored(s, key, &record, "a microsecond before its end");
+    if (s->flags & CONTRACT_FORGETS) {
+        return; /* its clock is not ours to move */
+    }
     s->test.ctx->now = record.expires;
     assert_status(s->test.ctx, s->engine->ops->load(s->engine, s->test.ctx, key, &found),
                   APR_NOTFOUND, "at its end");
@@ -142,6 +148,10 @@ static void a_record_born_expired_is_stored_but_not_loaded(void **state)
 
     record.expires = TEST_NOW - apr_time_from_sec(5);
     must_create(s, key, &record);
+    if (s->flags & CONTRACT_FORGETS) {
+        assert_absent(s, key, "dead at once");
+        return;
+    }
     assert_status(s->test.ctx, s->engine->ops->load(s->engine, s->test.ctx, key, &found),
                   APR_NOTFOUND, "a negative expiry stores a past date");
     s->test.ctx->now = record.expires - 1;
@@ -456,12 +466,12 @@ static void clearing_removes_what_has_expired_and_nothing_else(void **state)
     }
     assert_status(s->test.ctx, s->engine->ops->clear_expired(s->engine, s->test.ctx, &removed),
                   APR_SUCCESS, "clear");
-    assert_number(removed, MANY, "all of them were counted");
+    assert_number(removed, s->flags & CONTRACT_FORGETS ? 0 : MANY, "all of them were counted");
     assert_absent(s, numbered_key(&s->test, prefix, 0), "the first");
     assert_absent(s, numbered_key(&s->test, prefix, MANY - 1), "the last");
     assert_status(s->test.ctx, s->engine->ops->exists(s->engine, s->test.ctx, ends_now, &exists),
                   APR_SUCCESS, "at equality");
-    assert_number(exists, 1, "at equality neither live nor removed");
+    assert_number(exists, !(s->flags & CONTRACT_FORGETS), "at equality neither live nor removed");
     assert_status(s->test.ctx, s->engine->ops->exists(s->engine, s->test.ctx, live, &exists),
                   APR_SUCCESS, "live");
     assert_number(exists, 1, "live");

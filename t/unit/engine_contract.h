@@ -23,6 +23,7 @@ typedef struct contract_state_t {
 /* How an engine under test is different. */
 #define CONTRACT_VAGUE_END 1u /* the end of what it loads may be 0, or less than a second too early */
 #define CONTRACT_OWN_CLOCK 2u /* its store has a clock of its own: ctx->now makes nothing expire */
+#define CONTRACT_FORGETS   4u /* what has expired, by the store's own clock, is not there */
 
 /** An engine under test. */
 typedef struct contract_t {
