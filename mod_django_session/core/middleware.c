@@ -85,6 +85,29 @@ static apr_status_t save_session(djs_ctx_t *ctx, const job_t *job)
     return rv;
 }
 
+/*
+ * Is it time for SaveEveryRequest to save? What is wrong with a session that cannot be judged,
+ * saving it will tell.
+ */
+static int is_due(djs_ctx_t *ctx, const job_t *job)
+{
+    const djs_settings_t *settings = job->mw->site->settings;
+    djs_session_t *session = job->mw->session;
+    apr_interval_time_t moved;
+    djs_expiry_t expiry;
+
+    if (!settings->save_every_request || settings->save_interval == 0) {
+        return settings->save_every_request;
+    }
+    if (djs_session_load(ctx, session) != APR_SUCCESS || djs_session_ends(session) == 0 ||
+        djs_session_expiry(ctx, session, &expiry) != APR_SUCCESS) {
+        return 1;
+    }
+    moved = expiry.date - djs_session_ends(session);
+    return moved >= settings->save_interval || moved <= -settings->save_interval ||
+           (moved > 0 && expiry.age <= settings->save_interval);
+}
+
 /* Once through the table. */
 static apr_status_t try_once(djs_ctx_t *ctx, const job_t *job)
 {
@@ -101,7 +124,7 @@ static apr_status_t try_once(djs_ctx_t *ctx, const job_t *job)
     if (djs_session_is_empty(session)) {
         return end_session(ctx, job);
     }
-    if (djs_session_modified(session) || job->mw->site->settings->save_every_request) {
+    if (djs_session_modified(session) || is_due(ctx, job)) {
         return save_session(ctx, job);
     }
     return APR_SUCCESS;

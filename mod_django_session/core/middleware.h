@@ -12,6 +12,17 @@
  *     accessed                                                     Vary
  *     (modified or SaveEveryRequest), not empty, status < 500      save, set the cookie, Vary
  *
+ * With DjangoSessionSaveInterval, SaveEveryRequest alone saves (and sends the cookie) only where that
+ * moves the end of what is stored by the interval or more: sliding expiry without a write each time.
+ * The stored end tells when it was saved last, since it then lay one age ahead. So
+ *
+ *     the settings' age, a number of seconds,     again when the interval has passed; one whose own
+ *     0 (browser close)                           age is not longer than the interval each time
+ *     a date                                      never: no save would move its end
+ *     another age now than when it was saved      at once, if they differ by the interval
+ *     the store tells no end (caches), or there   each time
+ *     is no record
+ *
  * An answer of 500 and above changes nothing in the store: flush() and cycle_key() are not carried
  * out, and no cookie is deleted for them. SaveEveryRequest alone never replaces a record that cannot
  * be read. A save that meets a conflict is done over with what is stored then.

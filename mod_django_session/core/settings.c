@@ -890,6 +890,13 @@ apr_status_t djs_settings_check(djs_ctx_t *ctx, const djs_settings_t *settings)
                         "DjangoSessionCookieAge 0: sessions would end as they begin; for cookies "
                         "that end with the browser write DjangoSessionExpireAtBrowserClose On");
     }
+    if (settings->save_interval >= settings->cookie_age) {
+        return djs_fail(ctx, DJS_EINVAL,
+                        "DjangoSessionSaveInterval %s must be below DjangoSessionCookieAge %s: "
+                        "sessions in use would end before they are saved again",
+                        print_duration(ctx->pool, NULL, &settings->save_interval),
+                        print_duration(ctx->pool, NULL, &settings->cookie_age));
+    }
     rv = check_cookie(ctx, settings);
     if (rv == APR_SUCCESS) {
         rv = check_names(ctx, "DjangoSessionEnv", settings->env);

@@ -62,6 +62,8 @@ COMBINATIONS = {
                     "DjangoSessionCookieSecure On\nDjangoSessionCookieDomain x.example",
                     "DjangoSessionCookieDomain"),
     "names": ("DjangoSession On\nDjangoSecretKey x\nDjangoSessionEnv a.b a_b", "DjangoSessionEnv"),
+    "interval": ("DjangoSession On\nDjangoSecretKey x\nDjangoSessionCookieAge 1h\n"
+                 "DjangoSessionSaveInterval 1h", "DjangoSessionSaveInterval"),
     "no file": ("DjangoSession On\nDjangoSecretKey file:/nowhere/at-all", "/nowhere/at-all"),
     "no variable": ("DjangoSession On\nDjangoSecretKey env:NOT_THERE_AT_ALL", "NOT_THERE_AT_ALL"),
     "no program": ("DjangoSession On\nDjangoSecretKey exec:/nowhere/at-all", "/nowhere/at-all"),

@@ -55,7 +55,7 @@ static apr_status_t memory_load(djs_engine_t *engine, djs_ctx_t *ctx, const char
         return no_answer(ctx);
     }
     record = memory_engine_get(memory, key);
-    if (record == NULL || record->expires <= ctx->now) {
+    if (record == NULL || (record->expires != 0 && record->expires <= ctx->now)) {
         return APR_NOTFOUND;
     }
     found->data = djs_bytes_copy(ctx->pool, record->data);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An engine made of a hash table, for tests: keeps the contract of djs_engine.h, counts its calls,
- * can be down, and lets a test step in at the moment before a call, to force an order of events.
+ * can be down, tells no end of a record that was put with 0, and lets a test step in at the moment
+ * before a call, to force an order of events.
  */
 #ifndef MEMORY_ENGINE_H
 #define MEMORY_ENGINE_H

@@ -612,6 +612,114 @@ static void save_every_request_prolongs_what_is_stored_now(void **state)
     assert_number(answer.vary, 1, "Vary with every cookie of ours");
 }
 
+static void a_save_interval_saves_again_when_that_much_of_the_age_has_passed(void **state)
+{
+#define AGE      1000
+#define INTERVAL 100
+    static const struct {
+        const char *json;
+        int browser_close; /* by the settings */
+        int left;          /* seconds, of what is stored */
+        int now_left;      /* after the request; equal: not saved */
+        const char *why;
+    } cases[] = {
+        { "{\"n\":1}", 0, AGE, AGE, "saved just now" },
+        { "{\"n\":1}", 0, AGE - INTERVAL + 1, AGE - INTERVAL + 1, "a second too early" },
+        { "{\"n\":1}", 0, AGE - INTERVAL, AGE, "the interval has passed" },
+        { "{\"n\":1}", 0, 1, AGE, "nearly all of the age has passed" },
+        { "{\"n\":1}", 0, 0, AGE, "it ended while the application was at work" },
+        { "{\"n\":1}", 0, AGE + INTERVAL - 1, AGE + INTERVAL - 1, "a little longer than now" },
+        { "{\"n\":1}", 0, 5 * AGE, AGE, "saved when the age was longer" },
+        { "{\"n\":1}", 1, AGE - 1, AGE - 1, "browser close: the record slides all the same" },
+        { "{\"n\":1}", 1, AGE - INTERVAL, AGE, "browser close, after the interval" },
+        { "{\"_session_expiry\":0}", 0, AGE - 1, AGE - 1, "its own browser close" },
+        { "{\"_session_expiry\":0}", 0, AGE - INTERVAL, AGE, "the same, after the interval" },
+        { "{\"_session_expiry\":500}", 0, 401, 401, "an age of its own" },
+        { "{\"_session_expiry\":500}", 0, 400, 500, "the same, after the interval" },
+        { "{\"_session_expiry\":100}", 0, 99, 100, "an age of its own that is no longer" },
+        { "{\"_session_expiry\":100}", 0, 100, 100, "the same within one instant" },
+        { "{\"_session_expiry\":null}", 0, AGE - INTERVAL, AGE, "not set" },
+    };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memory_site_t *site = memory_site_make(test->pool);
+        int saves = cases[i].left != cases[i].now_left;
+        djs_middleware_t *mw;
+        djs_answer_t answer;
+
+        site->settings.cookie_age = apr_time_from_sec(AGE);
+        site->settings.save_every_request = 1;
+        site->settings.save_interval = apr_time_from_sec(INTERVAL);
+        site->settings.expire_at_browser_close = cases[i].browser_close;
+        memory_site_put(test->ctx, site, KEY, cases[i].json,
+                        test->ctx->now + apr_time_from_sec(cases[i].left));
+        begin(test, site, "sessionid=" KEY, &mw);
+        test->ctx->now--; /* the last that it is live, where nothing is left */
+        assert_status(test->ctx, djs_session_load(test->ctx, mw->session), APR_SUCCESS, "load");
+        test->ctx->now++;
+        assert_status(test->ctx, finish(test, mw, 200, &answer), APR_SUCCESS, cases[i].why);
+        assert_number(answer.saved, saves, cases[i].why);
+        assert_number(answer.set_cookie != NULL, saves, cases[i].why);
+        assert_number(answer.vary, saves, cases[i].why);
+        assert_number(apr_time_sec(memory_engine_get(site->memory, KEY)->expires - test->ctx->now),
+                      cases[i].now_left, cases[i].why);
+    }
+}
+
+static void a_date_is_not_moved_by_a_save_interval(void **state)
+{
+    test_t *test = *state;
+    memory_site_t *site = memory_site_make(test->pool);
+    apr_time_t end = test->ctx->now + apr_time_from_sec(50) + 7;
+    djs_middleware_t *mw;
+    djs_answer_t answer;
+
+    site->settings.save_every_request = 1;
+    site->settings.save_interval = apr_time_from_sec(100);
+    djs_session_set_expiry_moment(test->ctx, begin(test, site, NULL, &mw), djs_moment_utc(end));
+    assert_status(test->ctx, finish(test, mw, 200, &answer), APR_SUCCESS, "a session with a date");
+    begin(test, site, apr_pstrcat(test->pool, "sessionid=", djs_session_key(mw->session), NULL),
+          &mw);
+    test->ctx->now += apr_time_from_sec(49);
+    assert_status(test->ctx, finish(test, mw, 200, &answer), APR_SUCCESS, "a visit");
+    assert_number(answer.saved, 0, "its end stays where it is");
+    assert_text(answer.set_cookie, NULL, "and the browser knows it");
+}
+
+static void a_save_interval_holds_back_no_change_and_nothing_without_an_end(void **state)
+{
+    test_t *test = *state;
+    memory_site_t *site = memory_site_make(test->pool);
+    djs_middleware_t *mw;
+    djs_answer_t answer;
+
+    site->settings.save_every_request = 1;
+    site->settings.save_interval = apr_time_from_sec(100);
+    memory_site_put(test->ctx, site, KEY, "{\"n\":1}", test->ctx->now + site->settings.cookie_age);
+    assert_status(test->ctx, request(test, site, "sessionid=" KEY, 200, "{\"set\":{\"n\":2}}",
+                                     &answer), APR_SUCCESS, "a change");
+    assert_number(answer.saved, 1, "a change is saved at once");
+    assert_non_null(answer.set_cookie);
+
+    memory_site_put(test->ctx, site, KEY, "{\"n\":1}", 0);
+    begin(test, site, "sessionid=" KEY, &mw);
+    assert_status(test->ctx, finish(test, mw, 200, &answer), APR_SUCCESS, "no end is told");
+    assert_number(answer.saved, 1, "saved each time, as without an interval");
+    assert_number(memory_engine_count(site->memory), 1, "under its key");
+
+    begin(test, site, "sessionid=abcdefgh12345678", &mw);
+    assert_status(test->ctx, finish(test, mw, 200, &answer), APR_SUCCESS, "no such session");
+    assert_number(answer.saved, 1, "as Django: SaveEveryRequest makes one");
+    assert_number(memory_engine_count(site->memory), 2, "a new one");
+
+    site->memory->down = 1;
+    begin(test, site, "sessionid=" KEY, &mw);
+    assert_status(test->ctx, finish(test, mw, 200, &answer), DJS_ESTORE, "the store is down");
+    assert_number(answer.status, 503, "and that is said");
+}
+
 static void direct_changes_are_put_on_top_before_the_update_is_applied_again(void **state)
 {
     test_t *test = *state;
@@ -747,6 +855,9 @@ int main(void)
         TEST(parallel_changes_all_take_effect_under_one_key),
         TEST(a_save_that_always_loses_is_given_up_in_the_end),
         TEST(save_every_request_prolongs_what_is_stored_now),
+        TEST(a_save_interval_saves_again_when_that_much_of_the_age_has_passed),
+        TEST(a_date_is_not_moved_by_a_save_interval),
+        TEST(a_save_interval_holds_back_no_change_and_nothing_without_an_end),
         TEST(direct_changes_are_put_on_top_before_the_update_is_applied_again),
         TEST(a_cycled_key_takes_the_others_changes_along),
         TEST(upkeep_that_another_request_did_first_is_no_failure),

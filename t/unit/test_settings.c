@@ -603,6 +603,10 @@ static void combinations_that_cannot_work_are_refused_by_name(void **state)
           "DjangoSessionCookiePath", "__Host- with a path" },
         { { "DjangoSecretKey x", "DjangoSessionCookieAge 0", NULL }, "DjangoSessionCookieAge",
           "no life at all" },
+        { { "DjangoSecretKey x", "DjangoSessionSaveInterval 14d", NULL },
+          "DjangoSessionCookieAge", "an interval as long as the age" },
+        { { "DjangoSecretKey x", "DjangoSessionCookieAge 5min", "DjangoSessionSaveInterval 301",
+            NULL }, "DjangoSessionSaveInterval", "an interval longer than the age" },
         { { "DjangoSecretKey x", "DjangoSessionEnv a.b a_b", NULL }, "DjangoSessionEnv",
           "two selectors with one name" },
         { { "DjangoSecretKey x", "DjangoSessionEnv a=X b=x", NULL }, "DjangoSessionEnv",
@@ -613,7 +617,8 @@ static void combinations_that_cannot_work_are_refused_by_name(void **state)
     static const char *const good[] = {
         "DjangoSession On", "DjangoSecretKey x", "DjangoSessionCookieName __Host-id",
         "DjangoSessionCookieSecure Auto", "DjangoSessionCookieSameSite None",
-        "DjangoSessionCookiePartitioned On", "DjangoSessionEnv On a b=B", NULL
+        "DjangoSessionCookiePartitioned On", "DjangoSessionEnv On a b=B",
+        "DjangoSessionCookieAge 5min", "DjangoSessionSaveInterval 299", NULL
     };
     test_t *test = *state;
     djs_settings_t *settings;
