@@ -20,7 +20,7 @@ mds_process_t mds_process;
 /* What sites are opened from; all else of the settings may differ. */
 static const djs_setting_id_t store_settings[] = {
     DJS_SETTING_ENGINE, DJS_SETTING_SECRET_KEY, DJS_SETTING_SECRET_KEY_FALLBACKS,
-    DJS_SETTING_TABLE, DJS_SETTING_USE_TZ, DJS_SETTING_TIME_ZONE,
+    DJS_SETTING_TABLE, DJS_SETTING_CACHE, DJS_SETTING_USE_TZ, DJS_SETTING_TIME_ZONE,
     DJS_SETTING_USER_TABLE, DJS_SETTING_USERNAME_FIELD, DJS_SETTING_USER_ID_FIELD
 };
 

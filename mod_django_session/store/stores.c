@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "caches.h"
+#include "engine_cache.h"
 #include "keys.h"
 #include "zone.h"
 
@@ -27,6 +29,47 @@ static apr_status_t open_db(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *si
                               &site->engine);
 }
 
+/* The values of the client that shares them; their format says what those are. */
+static apr_status_t cache_wire(djs_ctx_t *ctx, const parts_t *parts, const djs_wire_t **wire)
+{
+    const djs_cache_conf_t *conf = parts->settings->cache;
+
+    if (conf->format != DJS_CACHE_DJANGO_REDIS_JSON) {
+        return djs_fail(ctx, DJS_EINVAL,
+                        "DjangoSessionCache: of the formats only django-redis-json is there yet");
+    }
+    *wire = djs_wire_make(parts->pool, NULL, DJS_WIRE_DJANGO_REDIS_JSON, NULL);
+    return APR_SUCCESS;
+}
+
+/* What DjangoSessionCache names, and the wire of its values. */
+static apr_status_t open_a_cache(djs_ctx_t *ctx, const parts_t *parts, djs_cache_t **cache,
+                                 const djs_wire_t **wire)
+{
+    apr_status_t rv;
+
+    if (parts->settings->cache == NULL) {
+        return djs_fail(ctx, DJS_EINVAL,
+                        "DjangoSessionEngine %s needs a cache: DjangoSessionCache",
+                        parts->settings->engine);
+    }
+    rv = cache_wire(ctx, parts, wire);
+    return rv == APR_SUCCESS ? djs_caches_open(ctx, parts->pool, parts->settings->cache, cache) : rv;
+}
+
+static apr_status_t open_cache(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *site)
+{
+    djs_cache_t *cache = NULL;
+    apr_status_t rv = open_a_cache(ctx, parts, &cache, &site->wire);
+
+    if (rv == APR_SUCCESS) {
+        site->engine = djs_engine_cache_make(parts->pool, cache,
+                                             djs_cache_key(parts->pool, parts->settings->cache,
+                                                           DJS_ENGINE_CACHE_PREFIX, ""));
+    }
+    return rv;
+}
+
 /* Every engine is one row. */
 static const struct {
     const char *name;
@@ -36,6 +79,7 @@ static const struct {
     apr_status_t (*open)(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *site);
 } engines[] = {
     { "db", "django.contrib.sessions.backends.db", 1, open_db },
+    { "cache", "django.contrib.sessions.backends.cache", 0, open_cache },
 };
 
 #define ENGINES (sizeof(engines) / sizeof(engines[0]))
