@@ -191,8 +191,9 @@ static apr_status_t unwrap(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t s
     case DJS_WIRE_SEALED:
         return djs_seal_loads(ctx, wire->sealer, wire->cookie, stored, data, &facts->key_index,
                               &facts->written);
-    case DJS_WIRE_JSON:
     case DJS_WIRE_DJANGO_REDIS_JSON:
+        return djs_unpack(ctx, stored, data); /* its compressors; what we write is plain */
+    case DJS_WIRE_JSON:
         break;
     }
     *data = stored;

@@ -12,7 +12,8 @@
  *     COOKIE              signed_cookies: signing.dumps(), compressed          json or pickle
  *     SEALED              encrypted_cookies (seal.h), bound to a cookie        json or pickle
  *     JSON                what the serializer wrote, and nothing around it     json
- *     DJANGO_REDIS_JSON   the same with spaces behind commas and colons        json
+ *     DJANGO_REDIS_JSON   the same with spaces behind commas and colons;       json
+ *                         read compressed, too (djs_unpack()), written plain
  */
 #ifndef DJS_WIRE_H
 #define DJS_WIRE_H

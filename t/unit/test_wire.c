@@ -539,6 +539,53 @@ static void no_random_row_is_taken_for_a_session(void **state)
     }
 }
 
+/* A case of cache_values.json: read as Django reads it; and, when nothing was packed or lost, written
+   as it was. 0: Django itself stored nothing. */
+static int check_django_redis(test_t *test, const json_t *a_case, int packed)
+{
+    const djs_wire_t *wire = djs_wire_make(test->pool, NULL, DJS_WIRE_DJANGO_REDIS_JSON, NULL);
+    const json_t *loads = json_object_get(a_case, "loads");
+    const char *name = vector_name(test->pool, a_case);
+    int same = json_is_string(loads);
+    djs_value_t *value = NULL;
+    djs_bytes_t stored, back;
+
+    if (!vector_bytes(test->pool, a_case, "value", &stored)) {
+        return 0;
+    }
+    assert_status(test->ctx, djs_wire_read(test->ctx, wire, stored, &value, NULL, NULL),
+                  APR_SUCCESS, name);
+    assert_bytes(json_of(test, value), djs_bytes(same ? vector_need(a_case, "json")
+                                                      : vector_need(loads, "tagged")), name);
+    assert_status(test->ctx, djs_wire_write(test->ctx, wire, value, &back), APR_SUCCESS, name);
+    if (same && !packed) {
+        assert_bytes(back, stored, name);
+    }
+    return 1;
+}
+
+static void what_django_redis_stored_as_json_is_read_and_written_the_same(void **state)
+{
+    test_t *test = *state;
+    const json_t *cases = test_vectors(test->pool, "cache_values.json", 700);
+    int plain = 0, packed = 0;
+    const json_t *a_case;
+    size_t i;
+
+    json_array_foreach(cases, i, a_case) {
+        const char *client = vector_need(a_case, "client");
+
+        if (strcmp(client, "django-redis-json") == 0) {
+            plain += check_django_redis(test, a_case, 0);
+        }
+        else if (strcmp(client, "django-redis-json-zlib") == 0) {
+            packed += check_django_redis(test, a_case, 1);
+        }
+    }
+    assert_true(plain >= 15);
+    assert_true(packed >= 15);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -555,6 +602,7 @@ int main(void)
         TEST(an_earlier_failure_is_not_overwritten_by_trying_layouts),
         TEST(a_row_over_the_limit_is_refused_unread),
         TEST(no_random_row_is_taken_for_a_session),
+        TEST(what_django_redis_stored_as_json_is_read_and_written_the_same),
     };
 
     return RUN_TESTS(tests);
