@@ -86,6 +86,14 @@ static apr_status_t clear_expired(djs_engine_t *engine, djs_ctx_t *ctx, apr_size
     return APR_SUCCESS;
 }
 
+/* Both engines may share a cache, and Django's names are such that cached_db's keys begin as ours do. */
+static int is_of_cached_db(const char *key)
+{
+    const char *rest = &DJS_ENGINE_CACHED_DB_PREFIX[sizeof(DJS_ENGINE_CACHE_PREFIX) - 1];
+
+    return strncmp(key, rest, strlen(rest)) == 0;
+}
+
 typedef struct listing_t {
     apr_size_t prefix_len;
     djs_list_fn each;
@@ -99,7 +107,7 @@ static apr_status_t list_one(void *baton, djs_ctx_t *ctx, const char *key, djs_b
     djs_listed_t listed = { .key = key + listing->prefix_len,
                             .record = { .data = value, .expires = expires } };
 
-    return listing->each(listing->baton, ctx, &listed);
+    return is_of_cached_db(listed.key) ? APR_SUCCESS : listing->each(listing->baton, ctx, &listed);
 }
 
 static apr_status_t list(djs_engine_t *engine, djs_ctx_t *ctx, djs_list_fn each, void *baton)

@@ -3,10 +3,12 @@
  * Redis as a cache: the contract of cache.h on a real server, reached in each way and with each kind
  * of compare-and-swap; what becomes of lost answers and restarts; and servers that answer nonsense.
  */
+#include "engine_contract.h"
 #include "lossy.h"
 #include "redis_server.h"
 
 #include "caches.h"
+#include "engine_cache.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -527,6 +529,44 @@ static const struct { const char *name; CMUnitTestFunction run; } contract[] = {
 #undef ROW
 };
 
+/* ---- The engine on it ------------------------------------------------------------------------ */
+
+static djs_engine_t *open_engine(test_t *test, const void *baton)
+{
+    return djs_engine_cache_make(test->pool,
+                                 open_cache(test, baton, redis_server_port(server), PLENTY),
+                                 ":1:" DJS_ENGINE_CACHE_PREFIX);
+}
+
+#define CLOCKS (CONTRACT_VAGUE_END | CONTRACT_FORGETS | CONTRACT_OWN_CLOCK)
+
+static const contract_t engines[] = {
+    { "engine cache", open_engine, &ways[0], CLOCKS },
+    { "engine cache without scripts", open_engine, &ways[3], CLOCKS },
+};
+
+static apr_status_t note_key(void *baton, djs_ctx_t *ctx, const djs_listed_t *listed)
+{
+    const char **keys = baton;
+
+    *keys = apr_pstrcat(ctx->pool, *keys, listed->key, ";", NULL);
+    return APR_SUCCESS;
+}
+
+static void each_engine_lists_its_own_sessions(void **state)
+{
+    state_t *s = *state;
+    djs_record_t record = contract_record(&s->test, "data");
+    djs_engine_t *ours = djs_engine_cache_make(s->test.pool, s->cache,
+                                               ":9:" DJS_ENGINE_CACHE_PREFIX);
+    const char *keys = "";
+
+    ASSERT(ours->ops->create(ours, s->test.ctx, "ours", &record), APR_SUCCESS, "create");
+    ASSERT(set(s, ":9:" DJS_ENGINE_CACHED_DB_PREFIX "theirs", "data", HOUR), APR_SUCCESS, "set");
+    ASSERT(ours->ops->list(ours, s->test.ctx, note_key, &keys), APR_SUCCESS, "list");
+    assert_text(keys, "ours;", "keys");
+}
+
 /* ---- What Redis knows ------------------------------------------------------------------------ */
 
 static void lives_are_redis_own_ends_of_life(void **state)
@@ -933,6 +973,7 @@ static void users_are_made(void **state)
 int main(void)
 {
     static const struct CMUnitTest others[] = {
+        ON_TCP(each_engine_lists_its_own_sessions),
         ON_TCP(lives_are_redis_own_ends_of_life),
         ON_TCP(what_is_no_string_is_no_crash),
         ON_TCP(an_entry_without_an_end_is_listed_as_such),
@@ -954,17 +995,21 @@ int main(void)
         ON_TCP(a_restart_of_the_server_is_not_noticed),
         ON_TCP(while_the_server_is_away_calls_fail),
     };
-    struct CMUnitTest tests[COUNT(ways) * COUNT(contract) + COUNT(others) + 1] = {
+    struct CMUnitTest tests[COUNT(ways) * COUNT(contract) + COUNT(others) + 1
+                            + COUNT(engines) * CONTRACT_TESTS_MAX] = {
         TEST(users_are_made)
     };
     apr_pool_t *pool;
-    size_t count;
+    size_t count, i;
     int failed;
 
     apr_initialize();
     apr_pool_create(&pool, NULL);
     server = redis_server_start();
     count = add_contract(tests, 1, pool);
+    for (i = 0; i < COUNT(engines); i++) {
+        count = contract_tests(&engines[i], tests, count);
+    }
     memcpy(tests + count, others, sizeof(others));
     failed = test_run("cache_redis", tests, count + COUNT(others));
     redis_server_end(server);
