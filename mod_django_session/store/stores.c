@@ -5,6 +5,7 @@
 
 #include "caches.h"
 #include "engine_cache.h"
+#include "engine_cached_db.h"
 #include "keys.h"
 #include "zone.h"
 
@@ -70,6 +71,23 @@ static apr_status_t open_cache(djs_ctx_t *ctx, const parts_t *parts, djs_site_t 
     return rv;
 }
 
+static apr_status_t open_cached_db(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *site)
+{
+    djs_cached_db_parts_t both = { .row_wire = site->wire };
+    apr_status_t rv = open_a_cache(ctx, parts, &both.cache, &both.cache_wire);
+
+    if (rv == APR_SUCCESS) {
+        rv = djs_engine_db_open(ctx, parts->pool, parts->settings, parts->zone, parts->database,
+                                &both.rows);
+    }
+    if (rv == APR_SUCCESS) {
+        both.key_prefix = djs_cache_key(parts->pool, parts->settings->cache,
+                                        DJS_ENGINE_CACHED_DB_PREFIX, "");
+        site->engine = djs_engine_cached_db_make(parts->pool, &both);
+    }
+    return rv;
+}
+
 /* Every engine is one row. */
 static const struct {
     const char *name;
@@ -80,6 +98,7 @@ static const struct {
 } engines[] = {
     { "db", "django.contrib.sessions.backends.db", 1, open_db },
     { "cache", "django.contrib.sessions.backends.cache", 0, open_cache },
+    { "cached_db", "django.contrib.sessions.backends.cached_db", 1, open_cached_db },
 };
 
 #define ENGINES (sizeof(engines) / sizeof(engines[0]))

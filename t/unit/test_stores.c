@@ -27,7 +27,7 @@ static void an_engine_is_known_by_its_name_and_djangos(void **state)
     assert_null(djs_stores_engine_name("DB"));
     assert_null(djs_stores_engine_name(""));
     assert_null(djs_stores_engine_name("django.contrib.sessions.backends.nothing"));
-    assert_text(djs_stores_names(test->pool), "db or cache", "for messages");
+    assert_text(djs_stores_names(test->pool), "db, cache or cached_db", "for messages");
     assert_true(djs_stores_needs_database("db"));
     assert_false(djs_stores_needs_database("cache"));
     assert_false(djs_stores_needs_database("nothing"));
@@ -93,6 +93,8 @@ static void what_is_wrong_is_named(void **state)
         { "key", "nothing", NULL, 1, 1, "nothing" },
         { "key", "db", NULL, 1, 0, "DBDriver" },
         { "key", "cache", NULL, 1, 0, "DjangoSessionCache" },
+        { "key", "cached_db", NULL, 1, 0, "DBDriver" },
+        { "key", "cached_db", NULL, 1, 1, "DjangoSessionCache" },
         { "key", "db", "Europe/Atlantis", 0, 1, "Europe/Atlantis" },
     };
     test_t *test = *state;
