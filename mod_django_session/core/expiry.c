@@ -14,6 +14,13 @@ djs_moment_t djs_expiry_now(const djs_ctx_t *ctx, const djs_zone_t *zone)
     return zone != NULL ? djs_moment_naive(zone, ctx->now) : djs_moment_utc(ctx->now);
 }
 
+apr_interval_time_t djs_expiry_until(const djs_ctx_t *ctx, apr_time_t then)
+{
+    apr_interval_time_t left = then - ctx->now;
+
+    return left - (left % APR_USEC_PER_SEC + APR_USEC_PER_SEC) % APR_USEC_PER_SEC;
+}
+
 /* A number of seconds in microseconds, as timedelta(seconds=number); 0: it is none or too large. */
 static int read_span(const djs_value_t *number, apr_interval_time_t *span)
 {
@@ -76,7 +83,7 @@ static apr_status_t moment_expiry(djs_ctx_t *ctx, const djs_zone_t *zone, djs_mo
     }
     left = djs_moment_instant(end) - djs_moment_instant(now);
     expiry->date = ctx->now + left;
-    expiry->age = left - (left % APR_USEC_PER_SEC + APR_USEC_PER_SEC) % APR_USEC_PER_SEC;
+    expiry->age = djs_expiry_until(ctx, expiry->date);
     expiry->browser_close = 0;
     return APR_SUCCESS;
 }

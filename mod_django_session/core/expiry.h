@@ -37,6 +37,9 @@ typedef struct djs_expiry_t {
 apr_status_t djs_expiry_of(djs_ctx_t *ctx, const djs_settings_t *settings, const djs_zone_t *zone,
                            const djs_value_t *stored, djs_expiry_t *expiry) DJS_MUST_CHECK;
 
+/** From now until then, in whole seconds rounded down, as Django counts to a date. */
+apr_interval_time_t djs_expiry_until(const djs_ctx_t *ctx, apr_time_t then);
+
 /** Now, as the site's Django has it: aware in UTC, or naive in its zone. */
 djs_moment_t djs_expiry_now(const djs_ctx_t *ctx, const djs_zone_t *zone);
 

@@ -178,6 +178,26 @@ static void finish_failed(djs_ctx_t *ctx, const job_t *job)
     }
 }
 
+/*
+ * The application has saved the session. What it may have saved again without, each time, goes on
+ * top: when the session began. If another is faster, the next request does it.
+ */
+static void keep_start(djs_ctx_t *ctx, const djs_middleware_t *mw)
+{
+    djs_session_t *session = mw->session;
+
+    if (!djs_session_lacks_start(session) || djs_session_owes(session) ||
+        (mw->site->engine->ops->flags & DJS_ENGINE_STATELESS) != 0) {
+        return;
+    }
+    if (djs_session_reload(ctx, session) != APR_SUCCESS ||
+        (djs_session_lacks_start(session) && djs_session_save(ctx, session) != APR_SUCCESS)) {
+        djs_trace(ctx, "the session's beginning is not noted yet: %s",
+                  ctx->problem != NULL ? ctx->problem : "another request changed it");
+        djs_forget(ctx);
+    }
+}
+
 apr_status_t djs_middleware_finish(djs_ctx_t *ctx, djs_middleware_t *mw, int status, int secure,
                                    djs_update_t *update, int app_set_cookie, djs_answer_t *answer)
 {
@@ -192,6 +212,9 @@ apr_status_t djs_middleware_finish(djs_ctx_t *ctx, djs_middleware_t *mw, int sta
     job.answer = answer;
     if (app_set_cookie) {
         answer->vary = djs_session_accessed(mw->session);
+        if (status < STATUS_SERVER_ERROR) {
+            keep_start(ctx, mw);
+        }
         return APR_SUCCESS;
     }
     if (status >= STATUS_SERVER_ERROR) {

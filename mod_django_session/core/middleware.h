@@ -65,7 +65,8 @@ djs_middleware_t *djs_middleware_begin(djs_ctx_t *ctx, const djs_site_t *site,
  * @param secure   the request counts as secure (for DjangoSessionCookieSecure Auto)
  * @param update   NULL: the application asked for nothing
  * @param app_set_cookie  the application itself sets the session cookie: its session wins, nothing
- *                        is saved and no cookie of ours is sent
+ *                        is saved and no cookie of ours is sent. Only when the session began is put
+ *                        into what it has saved, where DjangoSessionMaxLifetime needs that
  * @return APR_SUCCESS; else the failure that answer->status was made of, for the host's log:
  *         DJS_EINVAL, DJS_EFORMAT of `_session_expiry` (500), DJS_EINTERRUPTED (400), DJS_ESTORE,
  *         DJS_ECONFLICT after too many tries, DJS_ELIMIT (503, or with `anonymous` 0).

@@ -24,6 +24,7 @@
 #define KEY_TRIES_MAX 16
 
 #define EXPIRY_KEY "_session_expiry"
+#define START_KEY "_session_started"
 #define TEST_COOKIE_KEY "testcookie"
 #define TEST_COOKIE_VALUE "worked"
 
@@ -49,6 +50,8 @@ struct djs_session_t {
     owed_t owed;
     int wants_key; /* cycle_key(): to be stored, even when empty */
     djs_value_t *data;
+    apr_int64_t started; /* Unix seconds; 0: not yet, or nobody wants to know */
+    int lacks_start;     /* what is stored does not say so */
     apr_time_t read_at; /* what counted as now when the record was found live */
     int accessed;
     int modified;
@@ -185,9 +188,25 @@ djs_reason_t djs_session_reason(const djs_session_t *session)
     return session->reason;
 }
 
+/* The end of a lifetime that began then; 0: it has none. */
+static apr_time_t lifetime_end(const djs_session_t *session, apr_int64_t started)
+{
+    apr_interval_time_t lifetime = session->site->settings->max_lifetime;
+
+    return lifetime != 0 && started != 0 ? apr_time_from_sec(started) + lifetime : 0;
+}
+
 apr_time_t djs_session_ends(const djs_session_t *session)
 {
-    return session->current.was_seen ? session->current.seen.expires : 0;
+    apr_time_t end = lifetime_end(session, session->started);
+    apr_time_t expires = session->current.was_seen ? session->current.seen.expires : 0;
+
+    return end != 0 && end < expires ? end : expires;
+}
+
+int djs_session_lacks_start(const djs_session_t *session)
+{
+    return session->lacks_start;
 }
 
 const char *djs_session_problem(const djs_session_t *session)
@@ -203,6 +222,8 @@ typedef struct found_t {
     djs_reason_t reason;
     djs_record_t record;
     djs_value_t *data;
+    apr_int64_t started; /* where lifetimes have an end */
+    int lacks_start;
     const char *problem;
 } found_t;
 
@@ -228,6 +249,36 @@ static void read_record(djs_ctx_t *ctx, const djs_session_t *session, found_t *f
     ctx->problem = earlier;
 }
 
+/* What the data says of the session's beginning; 0: nothing that could be true. */
+static apr_int64_t read_start(const djs_ctx_t *ctx, const djs_value_t *data)
+{
+    const djs_value_t *value = djs_value_get(data, djs_bytes(START_KEY));
+    apr_int64_t started;
+
+    if (value == NULL || djs_value_type(value) != DJS_TYPE_INT ||
+        !djs_value_int64(value, &started) || started <= 0 || started > apr_time_sec(ctx->now)) {
+        return 0;
+    }
+    return started;
+}
+
+/* When did it begin, and is its lifetime over? */
+static void judge_lifetime(const djs_ctx_t *ctx, const djs_session_t *session, found_t *found)
+{
+    if (session->site->settings->max_lifetime == 0) {
+        return;
+    }
+    found->started = read_start(ctx, found->data);
+    if (found->started == 0) {
+        found->started = apr_time_sec(ctx->now);
+        found->lacks_start = 1;
+    }
+    if (lifetime_end(session, found->started) <= ctx->now) {
+        found->status = DJS_SESSION_EXPIRED;
+        found->reason = DJS_REASON_MAX_LIFETIME;
+    }
+}
+
 /* Ask the engine for one key. APR_SUCCESS whatever it has; DJS_ESTORE when it does not answer. */
 static apr_status_t fetch(djs_ctx_t *ctx, const djs_session_t *session, const char *key,
                           found_t *found)
@@ -239,6 +290,9 @@ static apr_status_t fetch(djs_ctx_t *ctx, const djs_session_t *session, const ch
     rv = engine->ops->load(engine, ctx, key, &found->record);
     if (rv == APR_SUCCESS) {
         read_record(ctx, session, found);
+        if (found->status == DJS_SESSION_ACTIVE) {
+            judge_lifetime(ctx, session, found);
+        }
         return APR_SUCCESS;
     }
     if (rv == APR_NOTFOUND) {
@@ -262,6 +316,8 @@ static void adopt(djs_session_t *session, const char *key, const found_t *found)
     session->current.key = has_record(found) ? key : NULL;
     session->current.seen = found->record;
     session->current.was_seen = active;
+    session->started = active ? found->started : 0;
+    session->lacks_start = active && found->lacks_start;
     session->data = active ? found->data : djs_value_make_dict(session->pool);
     session->status = found->status;
     session->reason = found->reason;
@@ -301,6 +357,10 @@ static apr_status_t look_up(djs_ctx_t *ctx, djs_session_t *session)
         }
     }
     adopt(session, best_key, &best);
+    if (session->lacks_start && !session->modified) {
+        session->modified = 1;
+        session->upkeep = 1;
+    }
     djs_trace(ctx, "session loaded: %s %s", djs_session_status_name(session->status),
               djs_reason_name(session->reason));
     return APR_SUCCESS;
@@ -396,10 +456,14 @@ void djs_session_update(djs_ctx_t *ctx, djs_session_t *session, const djs_value_
     djs_session_set_modified(session);
 }
 
-/* Before the current key is acted upon unseen: of several candidates, find out which one it is. */
+/*
+ * Before the current key is acted upon unseen: of several candidates, find out which one it is, and
+ * when the session began.
+ */
 static void choose_key(djs_ctx_t *ctx, djs_session_t *session)
 {
-    if (session->data == NULL && session->candidates->nelts > 1) {
+    if (session->data == NULL && (session->candidates->nelts > 1 ||
+                                  session->site->settings->max_lifetime != 0)) {
         load(ctx, session); /* the status tells what came of it */
     }
 }
@@ -466,14 +530,43 @@ void djs_session_set_expiry_span(djs_ctx_t *ctx, djs_session_t *session, apr_int
     djs_session_set_expiry_moment(ctx, session, moment);
 }
 
+/* A session that is still to be stored begins now. */
+static void end_with_lifetime(const djs_ctx_t *ctx, const djs_session_t *session,
+                              djs_expiry_t *expiry)
+{
+    apr_time_t end = lifetime_end(session, session->started != 0 ? session->started
+                                                                 : apr_time_sec(ctx->now));
+
+    if (end != 0 && end < expiry->date) {
+        expiry->date = end;
+        expiry->age = djs_expiry_until(ctx, end);
+    }
+}
+
 apr_status_t djs_session_expiry(djs_ctx_t *ctx, djs_session_t *session, djs_expiry_t *expiry)
 {
     const djs_value_t *stored = djs_session_get(ctx, session, djs_bytes(EXPIRY_KEY));
+    apr_status_t rv = djs_expiry_of(ctx, session->site->settings, session->site->zone, stored,
+                                    expiry);
 
-    return djs_expiry_of(ctx, session->site->settings, session->site->zone, stored, expiry);
+    end_with_lifetime(ctx, session, expiry);
+    return rv;
 }
 
 /* --- storing --- */
+
+/* Its beginning goes along, whatever has become of the rest. */
+static void write_start(const djs_ctx_t *ctx, djs_session_t *session)
+{
+    if (session->site->settings->max_lifetime == 0) {
+        return;
+    }
+    if (session->started == 0) {
+        session->started = apr_time_sec(ctx->now);
+    }
+    djs_value_set(session->data, djs_bytes(START_KEY),
+                  djs_value_make_int(session->pool, session->started));
+}
 
 /* The data as a record. */
 static apr_status_t make_record(djs_ctx_t *ctx, djs_session_t *session, djs_record_t *record)
@@ -484,6 +577,7 @@ static apr_status_t make_record(djs_ctx_t *ctx, djs_session_t *session, djs_reco
     if (rv != APR_SUCCESS) {
         return rv;
     }
+    write_start(ctx, session);
     record->expires = expiry.date;
     return djs_wire_write(ctx, session->site->wire, session->data, &record->data);
 }
@@ -494,6 +588,7 @@ static void note_stored(djs_session_t *session, const char *key, const djs_recor
     session->current.seen = *record;
     session->current.was_seen = 1;
     session->wants_key = 0;
+    session->lacks_start = 0;
     session->modified = 0;
     session->upkeep = 0;
     session->status = DJS_SESSION_ACTIVE;
@@ -738,6 +833,8 @@ void djs_session_flush(djs_ctx_t *ctx, djs_session_t *session)
     djs_session_clear(ctx, session);
     leave_behind(session, OWED_REMOVE);
     session->wants_key = 0;
+    session->started = 0;
+    session->lacks_start = 0;
     session->status = DJS_SESSION_NEW;
     session->reason = DJS_REASON_NONE;
     session->problem = NULL;

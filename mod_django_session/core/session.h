@@ -15,6 +15,11 @@
  * by djs_session_rebase(). A session that was deleted meanwhile is not resurrected:
  * DJS_EINTERRUPTED, Django's SessionInterrupted.
  *
+ * With DjangoSessionMaxLifetime a session ends so long after its beginning, which is kept inside it as
+ * `_session_started` (Unix seconds): written when it is stored, never moved, whatever happens to the
+ * data. cycle_key() and clear() do not begin a session, flush() does. One of Django's begins when it
+ * is met here first; that is upkeep. One that is over has status EXPIRED, its record stays.
+ *
  * A session belongs to one request and one thread, and lives in the pool of the ctx it was made with.
  */
 #ifndef DJS_SESSION_H
@@ -115,8 +120,13 @@ int djs_session_is_upkeep(const djs_session_t *session);
 djs_session_status_t djs_session_status(const djs_session_t *session);
 djs_reason_t djs_session_reason(const djs_session_t *session);
 
-/** When the record that was loaded, or was saved since, ends; 0 when there is none. */
+/**
+ * When the record that was loaded, or was saved since, ends; 0 when there is none. Not beyond the
+ * lifetime's end.
+ */
 apr_time_t djs_session_ends(const djs_session_t *session);
+/** Its lifetime has an end, but what is stored does not say yet when it began. */
+int djs_session_lacks_start(const djs_session_t *session);
 /** With status INVALID or ERROR: what was wrong, as a sentence without secrets; else NULL. */
 const char *djs_session_problem(const djs_session_t *session);
 

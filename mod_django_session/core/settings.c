@@ -199,6 +199,20 @@ static apr_status_t parse_timeout(djs_ctx_t *ctx, const djs_setting_row_t *row, 
     return APR_SUCCESS;
 }
 
+static apr_status_t parse_limit(djs_ctx_t *ctx, const djs_setting_row_t *row, int argc,
+                                const char *const *argv, void *member)
+{
+    apr_interval_time_t limit = 0;
+
+    (void)argc;
+    if (strcasecmp(argv[0], "None") != 0
+        && (!read_duration(argv[0], &limit) || limit == 0 || apr_time_usec(limit) != 0)) {
+        return refuse(ctx, row, argv[0]);
+    }
+    *(apr_interval_time_t *)member = limit;
+    return APR_SUCCESS;
+}
+
 static const char *print_duration(apr_pool_t *pool, const djs_setting_row_t *row,
                                   const void *member)
 {
@@ -213,6 +227,11 @@ static const char *print_duration(apr_pool_t *pool, const djs_setting_row_t *row
         i++;
     }
     return apr_psprintf(pool, "%" APR_INT64_T_FMT "%s", duration / units[i].length, units[i].name);
+}
+
+static const char *print_limit(apr_pool_t *pool, const djs_setting_row_t *row, const void *member)
+{
+    return *(const apr_interval_time_t *)member == 0 ? "None" : print_duration(pool, row, member);
 }
 
 /* ---- texts ---- */
@@ -593,6 +612,9 @@ static const kind_t kinds[DJS_KIND_COUNT] = {
     [DJS_KIND_TIMEOUT] = { parse_timeout, print_duration, 0, NULL,
                            "seconds, or a number with ms, s, min (or m), h, d or w, from 1ms to "
                            "36500d" },
+    [DJS_KIND_LIMIT] = { parse_limit, print_limit, 0, NULL,
+                         "None, seconds, or a number with s, min (or m), h, d or w, from 1s to "
+                         "36500d" },
     [DJS_KIND_CHOICE] = { parse_choice, print_choice, 0, NULL, NULL },
     [DJS_KIND_TOKEN] = { parse_text, print_text, 0, is_token, TOKEN_ALLOWED },
     [DJS_KIND_COOKIE_NAME] = { parse_text, print_text, 0, is_cookie_name,
@@ -738,6 +760,7 @@ static void copy_member(apr_pool_t *pool, djs_settings_t *settings, const djs_se
     case DJS_KIND_FLAG:
     case DJS_KIND_DURATION:
     case DJS_KIND_TIMEOUT:
+    case DJS_KIND_LIMIT:
     case DJS_KIND_CHOICE:
         break;
     case DJS_KIND_EXPORT:
@@ -803,6 +826,7 @@ int djs_settings_equal(const djs_settings_t *a, const djs_settings_t *b,
     case DJS_KIND_FLAG:
     case DJS_KIND_DURATION:
     case DJS_KIND_TIMEOUT:
+    case DJS_KIND_LIMIT:
     case DJS_KIND_CHOICE:
     case DJS_KIND_EXPORT:
         return memcmp(left, right, row->size) == 0;

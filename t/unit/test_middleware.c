@@ -720,6 +720,256 @@ static void a_save_interval_holds_back_no_change_and_nothing_without_an_end(void
     assert_number(answer.status, 503, "and that is said");
 }
 
+/* --- DjangoSessionMaxLifetime --- */
+
+#define LIFETIME 3600
+#define BEGAN (apr_time_sec(TEST_NOW))
+
+static memory_site_t *mortal_site(test_t *test)
+{
+    memory_site_t *site = memory_site_make(test->pool);
+
+    test->ctx->now = TEST_NOW;
+    site->settings.max_lifetime = apr_time_from_sec(LIFETIME);
+    return site;
+}
+
+/* `rest` with the time at which the session began. */
+static const char *began(test_t *test, const char *rest, apr_int64_t when)
+{
+    return apr_psprintf(test->pool, "{%s%s\"_session_started\":%" APR_INT64_T_FMT "}", rest,
+                        *rest ? "," : "", when);
+}
+
+static const char *beginning(test_t *test)
+{
+    return apr_psprintf(test->pool, "\"_session_started\":%" APR_INT64_T_FMT, BEGAN);
+}
+
+static apr_int64_t left(test_t *test, const memory_site_t *site, const char *key)
+{
+    return memory_engine_get(site->memory, key)->expires - test->ctx->now;
+}
+
+/* What a look comes to. */
+static djs_session_t *look(test_t *test, memory_site_t *site, const char *cookie,
+                           djs_middleware_t **mw)
+{
+    djs_session_t *session = begin(test, site, cookie, mw);
+
+    djs_session_get(test->ctx, session, djs_bytes("n"));
+    return session;
+}
+
+static void a_session_says_when_it_began_and_ends_with_its_lifetime(void **state)
+{
+    static const struct { const char *json; int left; const char *max_age, *why; } cases[] = {
+        { "{\"set\":{\"n\":1}}", LIFETIME, "Max-Age=3600;", "the settings' age is longer" },
+        { "{\"set\":{\"n\":1},\"expiry\":3601}", LIFETIME, "Max-Age=3600;", "so is its own" },
+        { "{\"set\":{\"n\":1},\"expiry\":60}", 60, "Max-Age=60;", "an own age that is shorter" },
+        { "{\"set\":{\"n\":1},\"expiry\":0}", LIFETIME, NULL, "the browser's end" },
+        { "{\"set\":{\"n\":1},\"expiry\":\"9000-01-01T00:00:00+00:00\"}", LIFETIME,
+          "Max-Age=3600;", "a date" },
+    };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memory_site_t *site = mortal_site(test);
+        const char *key;
+        djs_answer_t answer;
+
+        assert_status(test->ctx, request(test, site, NULL, 200, cases[i].json, &answer),
+                      APR_SUCCESS, cases[i].why);
+        key = memory_engine_key_beside(site->memory, KEY);
+        assert_non_null(strstr(memory_site_get(test->ctx, site, key), beginning(test)));
+        assert_number(apr_time_sec(left(test, site, key)), cases[i].left, cases[i].why);
+        if (cases[i].max_age != NULL) {
+            assert_non_null(strstr(answer.set_cookie, cases[i].max_age));
+        }
+        else {
+            assert_null(strstr(answer.set_cookie, "Max-Age"));
+        }
+    }
+}
+
+static void neither_cookie_nor_record_outlives_the_lifetime_by_a_fraction(void **state)
+{
+    test_t *test = *state;
+    memory_site_t *site = mortal_site(test);
+    djs_answer_t answer;
+
+    test->ctx->now += 1;
+    assert_status(test->ctx, request(test, site, NULL, 200, "{\"set\":{\"n\":1}}", &answer),
+                  APR_SUCCESS, "a microsecond behind the second");
+    assert_non_null(strstr(answer.set_cookie, "Max-Age=3599;"));
+    assert_number(left(test, site, memory_engine_key_beside(site->memory, KEY)),
+                  apr_time_from_sec(LIFETIME) - 1, "the record");
+}
+
+static void a_session_of_djangos_begins_when_it_is_met(void **state)
+{
+    static const struct { const char *before; const char *after; const char *why; } cases[] = {
+        { "{\"n\":1}", "\"n\":1", "it says nothing" },
+        { "{\"_session_started\":null}", "", "nothing" },
+        { "{\"_session_started\":true}", "", "no number" },
+        { "{\"_session_started\":1.5}", "", "no whole number" },
+        { "{\"_session_started\":\"1\"}", "", "a text" },
+        { "{\"_session_started\":0}", "", "not this" },
+        { "{\"_session_started\":-5}", "", "nor this" },
+        { "{\"_session_started\":99999999999999999999}", "", "nor this" },
+        { "{\"_session_started\":9000000000}", "", "in the future: it would live on until then" },
+    };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memory_site_t *site = mortal_site(test);
+        djs_middleware_t *mw;
+        djs_answer_t answer;
+
+        memory_site_put(test->ctx, site, KEY, cases[i].before, TEST_NOW + apr_time_from_sec(86400));
+        look(test, site, "sessionid=" KEY, &mw);
+        assert_number(djs_session_status(mw->session), DJS_SESSION_ACTIVE, cases[i].why);
+        assert_number(apr_time_sec(djs_session_ends(mw->session) - TEST_NOW), LIFETIME, "its end");
+        assert_status(test->ctx, finish(test, mw, 500, &answer), APR_SUCCESS, "an answer of 500");
+        assert_text(memory_site_get(test->ctx, site, KEY), cases[i].before, "changes nothing");
+        look(test, site, "sessionid=" KEY, &mw);
+        assert_status(test->ctx, finish(test, mw, 200, &answer), APR_SUCCESS, cases[i].why);
+        assert_text(memory_site_get(test->ctx, site, KEY), began(test, cases[i].after, BEGAN),
+                    cases[i].why);
+        assert_number(apr_time_sec(left(test, site, KEY)), LIFETIME, cases[i].why);
+        assert_non_null(strstr(answer.set_cookie, KEY));
+        look(test, site, "sessionid=" KEY, &mw);
+        assert_status(test->ctx, finish(test, mw, 200, &answer), APR_SUCCESS, "the next");
+        assert_number(answer.saved, 0, "is not its beginning");
+    }
+}
+
+static void nothing_puts_off_the_end_of_a_lifetime(void **state)
+{
+    static const char *const requests[] = {
+        "{\"set\":{\"n\":2}}", "{\"clear\":true}", "{\"expiry\":86400}", "{\"expiry\":null}",
+        "{\"clear\":true,\"set\":{\"n\":3}}", "{\"cycle_key\":true}",
+    };
+    test_t *test = *state;
+    memory_site_t *site = mortal_site(test);
+    const char *key = KEY;
+    djs_answer_t answer;
+    djs_middleware_t *mw;
+    size_t i;
+
+    site->settings.save_every_request = 1;
+    memory_site_put(test->ctx, site, key, began(test, "\"n\":1", BEGAN), LATER);
+    for (i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        test->ctx->now += apr_time_from_sec(60);
+        assert_status(test->ctx,
+                      request(test, site, apr_pstrcat(test->pool, "sessionid=", key, NULL), 200,
+                              requests[i], &answer),
+                      APR_SUCCESS, requests[i]);
+        if (memory_engine_get(site->memory, key) == NULL) {
+            key = memory_engine_key_beside(site->memory, key);
+        }
+        assert_non_null(strstr(memory_site_get(test->ctx, site, key), beginning(test)));
+        assert_number(apr_time_sec(memory_engine_get(site->memory, key)->expires), BEGAN + LIFETIME,
+                      requests[i]);
+    }
+    assert_string_not_equal(key, KEY);
+    test->ctx->now = apr_time_from_sec(BEGAN + LIFETIME) - 1;
+    look(test, site, apr_pstrcat(test->pool, "sessionid=", key, NULL), &mw);
+    assert_number(djs_session_status(mw->session), DJS_SESSION_ACTIVE, "its last moment");
+}
+
+static void a_flush_begins_another_session(void **state)
+{
+    test_t *test = *state;
+    memory_site_t *site = mortal_site(test);
+    djs_answer_t answer;
+
+    memory_site_put(test->ctx, site, KEY, began(test, "\"n\":1", BEGAN - 60), LATER);
+    assert_status(test->ctx, request(test, site, "sessionid=" KEY, 200,
+                                     "{\"flush\":true,\"set\":{\"n\":2}}", &answer), APR_SUCCESS,
+                  "flush");
+    assert_text(memory_site_get(test->ctx, site, memory_engine_key_beside(site->memory, KEY)),
+                began(test, "\"n\":2", BEGAN), "it begins now");
+}
+
+static void a_lifetime_that_is_over_is_an_expired_session(void **state)
+{
+    test_t *test = *state;
+    memory_site_t *site = mortal_site(test);
+    const char *old = began(test, "\"n\":1", BEGAN - LIFETIME);
+    djs_middleware_t *mw;
+    djs_answer_t answer;
+    const char *key;
+
+    /* Django itself has prolonged it. */
+    memory_site_put(test->ctx, site, KEY, old, LATER);
+    look(test, site, "sessionid=" KEY, &mw);
+    assert_number(djs_session_status(mw->session), DJS_SESSION_EXPIRED, "status");
+    assert_number(djs_session_reason(mw->session), DJS_REASON_MAX_LIFETIME, "reason");
+    assert_text(memory_session_json(test->ctx, mw->session), "{}", "nothing of it is seen");
+    assert_status(test->ctx, finish(test, mw, 200, &answer), APR_SUCCESS, "finish");
+    assert_text(answer.set_cookie, DELETED, "the cookie goes");
+
+    assert_status(test->ctx, request(test, site, "sessionid=" KEY, 200, "{\"set\":{\"n\":2}}",
+                                     &answer), APR_SUCCESS, "a change");
+    key = memory_engine_key_beside(site->memory, KEY);
+    assert_text(memory_site_get(test->ctx, site, key), began(test, "\"n\":2", BEGAN), "a new one");
+    assert_text(memory_site_get(test->ctx, site, KEY), old, "the old record is not touched");
+
+    look(test, site, apr_pstrcat(test->pool, "sessionid=", key, "; sessionid=" KEY, NULL), &mw);
+    assert_text(djs_session_key(mw->session), key, "it hides no valid one");
+}
+
+static void what_another_request_noted_first_is_the_beginning(void **state)
+{
+    test_t *test = *state;
+    memory_site_t *site = mortal_site(test);
+    djs_middleware_t *mw;
+    djs_answer_t answer;
+
+    memory_site_put(test->ctx, site, KEY, "{\"n\":1}", LATER);
+    set_number(test, begin(test, site, "sessionid=" KEY, &mw), "x", 7);
+    memory_site_put(test->ctx, site, KEY, began(test, "\"n\":1", BEGAN - 5), LATER);
+    assert_status(test->ctx, finish(test, mw, 200, &answer), APR_SUCCESS, "finish");
+    assert_number(apr_time_sec(left(test, site, KEY)), LIFETIME - 5, "its end");
+    assert_non_null(strstr(memory_site_get(test->ctx, site, KEY), "\"x\":7"));
+
+    memory_site_put(test->ctx, site, KEY, "{\"n\":1}", LATER);
+    look(test, site, "sessionid=" KEY, &mw);
+    memory_engine_put(site->memory, KEY, NULL);
+    assert_status(test->ctx, finish(test, mw, 200, &answer), APR_SUCCESS, "it is gone");
+    assert_number(answer.status, 0, "nobody asked for that save, so it is no failure");
+}
+
+static void an_application_that_always_saves_itself_cannot_keep_a_session_without_a_beginning(
+    void **state)
+{
+    test_t *test = *state;
+    memory_site_t *site = mortal_site(test);
+    djs_middleware_t *mw;
+    djs_answer_t answer;
+
+    memory_site_put(test->ctx, site, KEY, "{\"n\":1}", LATER);
+    look(test, site, "sessionid=" KEY, &mw);
+    memory_site_put(test->ctx, site, KEY, "{\"n\":2}", LATER);
+    assert_status(test->ctx, djs_middleware_finish(test->ctx, mw, 200, 0, NULL, 1, &answer),
+                  APR_SUCCESS, "the application has saved it and sends the cookie");
+    assert_text(memory_site_get(test->ctx, site, KEY), began(test, "\"n\":2", BEGAN), "on top");
+    assert_text(answer.set_cookie, NULL, "its cookie wins");
+
+    memory_site_put(test->ctx, site, KEY, "{\"n\":1}", LATER);
+    look(test, site, "sessionid=" KEY, &mw);
+    memory_engine_put(site->memory, KEY, NULL);
+    assert_status(test->ctx, djs_middleware_finish(test->ctx, mw, 200, 0, NULL, 1, &answer),
+                  APR_SUCCESS, "it has given it another key");
+    assert_number(memory_engine_count(site->memory), 0, "which the next request will meet");
+    assert_text(test->ctx->problem, NULL, "no failure");
+}
+
+/* --- the others again --- */
+
 static void direct_changes_are_put_on_top_before_the_update_is_applied_again(void **state)
 {
     test_t *test = *state;
@@ -858,6 +1108,14 @@ int main(void)
         TEST(a_save_interval_saves_again_when_that_much_of_the_age_has_passed),
         TEST(a_date_is_not_moved_by_a_save_interval),
         TEST(a_save_interval_holds_back_no_change_and_nothing_without_an_end),
+        TEST(a_session_says_when_it_began_and_ends_with_its_lifetime),
+        TEST(neither_cookie_nor_record_outlives_the_lifetime_by_a_fraction),
+        TEST(a_session_of_djangos_begins_when_it_is_met),
+        TEST(nothing_puts_off_the_end_of_a_lifetime),
+        TEST(a_flush_begins_another_session),
+        TEST(a_lifetime_that_is_over_is_an_expired_session),
+        TEST(what_another_request_noted_first_is_the_beginning),
+        TEST(an_application_that_always_saves_itself_cannot_keep_a_session_without_a_beginning),
         TEST(direct_changes_are_put_on_top_before_the_update_is_applied_again),
         TEST(a_cycled_key_takes_the_others_changes_along),
         TEST(upkeep_that_another_request_did_first_is_no_failure),
