@@ -76,8 +76,6 @@ libdjsstore_la_CFLAGS = $(DJS_CFLAGS) -fvisibility=hidden
 libdjsstore_la_LIBADD = $(store_libs)
 libdjsstore_la_SOURCES = \
 	mod_django_session/store/cache.h \
-	mod_django_session/store/cache_memcached.c \
-	mod_django_session/store/cache_redis.c \
 	mod_django_session/store/cache_shm.c \
 	mod_django_session/store/cache_shm.h \
 	mod_django_session/store/caches.c \
@@ -102,8 +100,6 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/keys.h \
 	mod_django_session/store/memcached_clients.c \
 	mod_django_session/store/memcached_clients.h \
-	mod_django_session/store/redis.c \
-	mod_django_session/store/redis.h \
 	mod_django_session/store/shm_rebuild.c \
 	mod_django_session/store/shm_region.c \
 	mod_django_session/store/shm_region.h \
@@ -116,6 +112,18 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/users_db.c \
 	mod_django_session/store/zone.c \
 	mod_django_session/store/zone.h
+
+# What configure was told to leave out is missing here, and caches.c says so.
+if WITH_MEMCACHED
+libdjsstore_la_SOURCES += \
+	mod_django_session/store/cache_memcached.c
+endif
+if WITH_REDIS
+libdjsstore_la_SOURCES += \
+	mod_django_session/store/cache_redis.c \
+	mod_django_session/store/redis.c \
+	mod_django_session/store/redis.h
+endif
 
 # ---- httpd: the module -----------------------------------------------------------------------
 
