@@ -16,6 +16,7 @@ import urllib.parse
 
 import pytest
 
+import servers
 from harness import wait_until
 
 USERS = ["ada", "bob", "cyd", "dan", "eve", "fay"]
@@ -113,11 +114,26 @@ class PostgreSQL:
     stops = ["fast", "immediate"]
     expected = ["AH00629", "AH02655", "AH00639", "AH00633", "AH00632", "AH00636"]
 
-    def server(self, site):
+    def start(self, site):
         return site.database.server
 
 
-STORES = {"PostgreSQL": PostgreSQL()}
+class Redis:
+    """Sessions go with it; users stay."""
+
+    database = "sqlite"
+    forgetful = True
+    stops = ["fast", "immediate"]
+    expected = []
+
+    def start(self, site):
+        server = site.keep(servers.Redis())
+        self.config = ("DjangoSessionEngine cache\nDjangoSessionCache redis://127.0.0.1:%d "
+                       "format=django-redis-json\n" % server.port)
+        return server
+
+
+STORES = {"PostgreSQL": PostgreSQL(), "Redis": Redis()}
 CASES = [(name, how) for name, store in STORES.items() for how in store.stops]
 
 
@@ -145,12 +161,12 @@ def restart_once(users, store, how):
 def test_a_store_is_restarted_under_load(make_site, name, how):
     store = STORES[name]
     site = make_site(store.database)
+    under_test = store.start(site)
     server = site.httpd(CONFIG + store.config, mpm="event")
     server.expect(111, 132, *store.expected)
     for user in USERS:
         site.create_user(user)
     users = [User(server, user, store.forgetful) for user in USERS]
-    under_test = store.server(site)
     end = time.monotonic() + LEAST
     try:
         for user in users:
