@@ -46,6 +46,8 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/password.c \
 	mod_django_session/core/password.h \
 	mod_django_session/core/pickle.h \
+	mod_django_session/core/pickle_read.c \
+	mod_django_session/core/pickle_write.c \
 	mod_django_session/core/seal.c \
 	mod_django_session/core/seal.h \
 	mod_django_session/core/secret.c \

@@ -23,6 +23,9 @@ UNIT_TESTS = \
 	t/unit/test_middleware \
 	t/unit/test_moment \
 	t/unit/test_password \
+	t/unit/test_pickle_read \
+	t/unit/test_pickle_write \
+	t/unit/test_redis \
 	t/unit/test_seal \
 	t/unit/test_secret \
 	t/unit/test_session \
@@ -76,7 +79,9 @@ t_unit_libdjstest_la_SOURCES = \
 	t/unit/memory_engine.c \
 	t/unit/memory_engine.h \
 	t/unit/support.c \
-	t/unit/support.h
+	t/unit/support.h \
+	t/unit/tagged.c \
+	t/unit/tagged.h
 
 if WITH_REDIS
 t_unit_libdjstest_la_SOURCES += \
@@ -151,4 +156,5 @@ check-valgrind:
 	    AM_LOG_FLAGS='$(VALGRIND) $(VALGRIND_FLAGS)'
 
 EXTRA_DIST += t/bench t/checks t/django_engine t/lsan.supp t/servers.py t/valgrind.supp \
-	t/vectors t/httpd t/unit/django_memcached t/unit/django_tables t/unit/tap t/unit/with_servers
+	t/vectors t/httpd t/unit/django_memcached t/unit/django_tables t/unit/pickles.py \
+	t/unit/tap t/unit/with_servers

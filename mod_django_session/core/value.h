@@ -245,6 +245,9 @@ void djs_value_fill_int(djs_value_t *value, djs_bytes_t digits);
 void djs_value_fill_float(djs_value_t *value, double number);
 /** Borrowed, with a NUL behind its length. */
 void djs_value_fill_str(djs_value_t *value, djs_bytes_t text);
+/** Copied. */
+void djs_value_fill_uuid(djs_value_t *uuid, const unsigned char bytes[16],
+                         djs_uuid_safety_t safety);
 /** djs_value_set() with a key that is borrowed. */
 void djs_value_put(djs_value_t *dict, djs_bytes_t key, djs_value_t *value);
 

@@ -7,9 +7,10 @@
  *
  *     hash     = FF item                         FF is in no UTF-8, so it is never a text's
  *     item     = "N"                             None
- *              | "i" digits NUL                  bool, int, float, Decimal: a whole number
- *              | "f" double                      float, Decimal: one that a float has exactly
- *              | "d" sign coefficient "e" exponent NUL     any other Decimal
+ *              | "i" digits "e" exponent NUL     bool, int, float, Decimal: a whole number, without
+ *                                                zeros at the end
+ *              | "f" double                      float, Decimal: a fraction that a float has exactly
+ *              | "d" digits "e" exponent NUL     any other Decimal
  *              | "n" address                     NaN is equal to nothing else
  *              | "s" bytes  |  "b" bytes         str in a tuple; bytes
  *              | "(" count item ...              tuple
@@ -75,13 +76,19 @@ djs_value_t *djs_value_make_timezone(apr_pool_t *pool, djs_timezone_t kind,
     return value;
 }
 
+void djs_value_fill_uuid(djs_value_t *uuid, const unsigned char bytes[16],
+                         djs_uuid_safety_t safety)
+{
+    memcpy(uuid->as.uuid.bytes, bytes, sizeof(uuid->as.uuid.bytes));
+    uuid->as.uuid.safety = safety;
+}
+
 djs_value_t *djs_value_make_uuid(apr_pool_t *pool, const unsigned char bytes[16],
                                  djs_uuid_safety_t safety)
 {
     djs_value_t *value = djs_value_make(pool, DJS_TYPE_UUID);
 
-    memcpy(value->as.uuid.bytes, bytes, sizeof(value->as.uuid.bytes));
-    value->as.uuid.safety = safety;
+    djs_value_fill_uuid(value, bytes, safety);
     return value;
 }
 
@@ -269,63 +276,7 @@ static void put_address(sink_t *to, const djs_value_t *nan)
     put(to, &nan, sizeof(nan));
 }
 
-/* With its NUL. */
-static void put_whole(sink_t *to, djs_bytes_t digits)
-{
-    put_char(to, 'i');
-    put(to, digits.data, digits.len);
-    put_char(to, '\0');
-}
-
-static void put_int64(sink_t *to, apr_int64_t number)
-{
-    char digits[24];
-
-    put_whole(to, djs_bytes_of(digits, (apr_size_t)snprintf(digits, sizeof(digits),
-                                                            "%" APR_INT64_T_FMT, number)));
-}
-
-static void put_fraction(sink_t *to, double number)
-{
-    put_char(to, 'f');
-    put(to, &number, sizeof(number));
-}
-
-static void put_float(sink_t *to, const djs_value_t *value)
-{
-    const double number = djs_value_float(value);
-    char digits[DJS_VALUE_WHOLE_SIZE];
-
-    if (isnan(number)) {
-        put_address(to, value);
-    }
-    else if (isinf(number) || number != floor(number)) {
-        put_fraction(to, number);
-    }
-    else {
-        /* A float that is a whole number prints as just that, exactly; -0.0 is 0. */
-        put_whole(to, djs_bytes_of(digits, (apr_size_t)snprintf(digits, sizeof(digits), "%.0f",
-                                                                number == 0 ? 0 : number)));
-    }
-}
-
-static void put_int(sink_t *to, const djs_value_t *value)
-{
-    apr_int64_t number;
-
-    if (djs_value_int64(value, &number)) {
-        put_int64(to, number);
-    }
-    else {
-        put_whole(to, djs_value_int_digits(value, value->pool));
-    }
-}
-
-/* ---- Hashes of Decimals ---------------------------------------------------------------------- */
-
-/** A float's digits behind the point when it is written out in full, and all of them. */
-#define FLOAT_FRACTION_DIGITS 1074
-#define FLOAT_DIGITS (309 + FLOAT_FRACTION_DIGITS)
+/* ---- Hashes of numbers ----------------------------------------------------------------------- */
 
 /* A number without what does not count: no zeros at either end. */
 typedef struct plain_t {
@@ -354,6 +305,74 @@ static plain_t strip(int negative, const char *digits, apr_size_t count, apr_int
     return plain;
 }
 
+/* With its NUL. */
+static void put_plain(sink_t *to, char kind, const plain_t *plain)
+{
+    char text[24];
+
+    put_char(to, kind);
+    put(to, "-", plain->negative && plain->count > 0);
+    put(to, plain->digits, plain->count);
+    put(to, text, (apr_size_t)snprintf(text, sizeof(text), "e%" APR_INT64_T_FMT,
+                                       plain->count > 0 ? plain->exponent : 0) + 1);
+}
+
+static void put_whole(sink_t *to, djs_bytes_t digits)
+{
+    const int negative = digits.data[0] == '-';
+    const plain_t plain = strip(negative, digits.data + negative, digits.len - negative, 0);
+
+    put_plain(to, 'i', &plain);
+}
+
+static void put_int64(sink_t *to, apr_int64_t number)
+{
+    char digits[24];
+
+    put_whole(to, djs_bytes_of(digits, (apr_size_t)snprintf(digits, sizeof(digits),
+                                                            "%" APR_INT64_T_FMT, number)));
+}
+
+static void put_fraction(sink_t *to, double number)
+{
+    put_char(to, 'f');
+    put(to, &number, sizeof(number));
+}
+
+static void put_float(sink_t *to, const djs_value_t *value)
+{
+    const double number = djs_value_float(value);
+    char digits[DJS_VALUE_WHOLE_SIZE];
+
+    if (isnan(number)) {
+        put_address(to, value);
+    }
+    else if (isinf(number) || number != floor(number)) {
+        put_fraction(to, number);
+    }
+    else {
+        /* A float that is a whole number prints as just that, exactly. */
+        put_whole(to, djs_bytes_of(digits, (apr_size_t)snprintf(digits, sizeof(digits), "%.0f",
+                                                                number)));
+    }
+}
+
+static void put_int(sink_t *to, const djs_value_t *value)
+{
+    apr_int64_t number;
+
+    if (djs_value_int64(value, &number)) {
+        put_int64(to, number);
+    }
+    else {
+        put_whole(to, djs_value_int_digits(value, value->pool));
+    }
+}
+
+/** A float's digits behind the point when it is written out in full, and all of them. */
+#define FLOAT_FRACTION_DIGITS 1074
+#define FLOAT_DIGITS (309 + FLOAT_FRACTION_DIGITS)
+
 static plain_t plain_decimal(apr_pool_t *pool, const decimal_t *decimal)
 {
     const apr_size_t count = decimal->whole.len + decimal->fraction.len;
@@ -367,30 +386,37 @@ static plain_t plain_decimal(apr_pool_t *pool, const decimal_t *decimal)
                  decimal->exponent - (apr_int64_t)decimal->fraction.len);
 }
 
+/* Is a float just this fraction? Then it is a multiple of as many halves as there are digits. */
 static int is_exactly(const plain_t *plain, double number)
 {
     char text[FLOAT_DIGITS + 8], digits[FLOAT_DIGITS + 8];
+    const int places = (int)-plain->exponent;
+    const double scaled = ldexp(fabs(number), places);
     apr_size_t count = 0;
     const char *at;
     plain_t other;
 
-    snprintf(text, sizeof(text), "%.*f", FLOAT_FRACTION_DIGITS, fabs(number));
+    if (scaled != floor(scaled)) {
+        return 0;
+    }
+    snprintf(text, sizeof(text), "%.*f", places, fabs(number));
     for (at = text; *at != '\0'; at++) { /* whatever stands for the decimal point */
         if (*at >= '0' && *at <= '9') {
             digits[count++] = *at;
         }
     }
-    other = strip(0, digits, count, -FLOAT_FRACTION_DIGITS);
+    other = strip(0, digits, count, -places);
     return other.count == plain->count && other.exponent == plain->exponent &&
            memcmp(other.digits, plain->digits, plain->count) == 0;
 }
 
-/* 1 and the float that is exactly this fraction, if there is one. */
+/* 1 and the float that is exactly this fraction, if there is one. All of those end in 5. */
 static int as_float(const plain_t *plain, double *number)
 {
     char text[FLOAT_DIGITS + 32];
 
-    if (plain->count > FLOAT_DIGITS || plain->exponent < -FLOAT_FRACTION_DIGITS) {
+    if (plain->count > FLOAT_DIGITS || plain->exponent < -FLOAT_FRACTION_DIGITS ||
+        plain->digits[plain->count - 1] != '5') {
         return 0;
     }
     snprintf(text, sizeof(text), "%s%.*se%d", plain->negative ? "-" : "", (int)plain->count,
@@ -399,32 +425,18 @@ static int as_float(const plain_t *plain, double *number)
     return isfinite(*number) && is_exactly(plain, *number);
 }
 
-static void put_plain(sink_t *to, const plain_t *plain)
+static void put_finite(sink_t *to, const plain_t *plain)
 {
-    char text[24];
     double number;
-    apr_int64_t i;
 
-    if (plain->count == 0) {
-        put_int64(to, 0);
+    if (plain->count == 0 || plain->exponent >= 0) {
+        put_plain(to, 'i', plain);
     }
-    else if (plain->exponent >= 0 &&
-             (apr_int64_t)plain->count + plain->exponent <= DJS_INT_DIGITS_MAX) {
-        put(to, plain->negative ? "i-" : "i", plain->negative ? 2 : 1);
-        put(to, plain->digits, plain->count);
-        for (i = 0; i < plain->exponent; i++) {
-            put_char(to, '0');
-        }
-        put_char(to, '\0');
-    }
-    else if (plain->exponent < 0 && as_float(plain, &number)) {
+    else if (as_float(plain, &number)) {
         put_fraction(to, number);
     }
     else {
-        put(to, plain->negative ? "d-" : "d+", 2);
-        put(to, plain->digits, plain->count);
-        put(to, text, (apr_size_t)snprintf(text, sizeof(text), "e%" APR_INT64_T_FMT,
-                                           plain->exponent) + 1);
+        put_plain(to, 'd', plain);
     }
 }
 
@@ -436,7 +448,7 @@ static int put_decimal(sink_t *to, const djs_value_t *value)
     switch (decimal.kind) {
     case FINITE:
         plain = plain_decimal(value->pool, &decimal);
-        put_plain(to, &plain);
+        put_finite(to, &plain);
         return 1;
     case INFINITE:
         put_fraction(to, decimal.negative ? -INFINITY : INFINITY);
