@@ -25,7 +25,6 @@ UNIT_TESTS = \
 	t/unit/test_password \
 	t/unit/test_pickle_read \
 	t/unit/test_pickle_write \
-	t/unit/test_redis \
 	t/unit/test_seal \
 	t/unit/test_secret \
 	t/unit/test_session \
