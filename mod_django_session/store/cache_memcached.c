@@ -199,6 +199,23 @@ static void take_result(call_t *call, const memcached_result_st *result)
     call->cas = memcached_result_cas(result);
 }
 
+/* To the END of the answer, or the next one would begin with it. Gives how many came, -1: nonsense. */
+static int fetch_all(call_t *call, memcached_result_st *result, size_t key_len)
+{
+    memcached_return_t rc;
+    int count = 0;
+
+    while (memcached_fetch_result(call->handle, result, &rc) != NULL) {
+        if (memcached_result_key_length(result) != key_len
+            || memcmp(memcached_result_key_value(result), call->key, key_len) != 0
+            || ++count > 1) {
+            return -1;
+        }
+        take_result(call, result);
+    }
+    return count;
+}
+
 /*
  * SUCCESS or NOTFOUND: the server has said so. libmemcached says NOTFOUND for all that ends a fetch
  * without a result, silence and nonsense too; what really happened is its last error.
@@ -207,19 +224,17 @@ static memcached_return_t gets(call_t *call)
 {
     size_t len = strlen(call->key);
     memcached_return_t rc = memcached_mget(call->handle, &call->key, &len, 1);
-    memcached_result_st *result;
-    int count = 0;
+    memcached_result_st result;
+    int count;
 
     if (rc != MEMCACHED_SUCCESS) {
         return rc;
     }
-    /* To the END of the answer, or the next one would begin with it. */
-    while ((result = memcached_fetch_result(call->handle, NULL, &rc)) != NULL) {
-        if (memcached_result_key_length(result) != len
-            || memcmp(memcached_result_key_value(result), call->key, len) != 0 || ++count > 1) {
-            return MEMCACHED_PROTOCOL_ERROR;
-        }
-        take_result(call, result);
+    memcached_result_create(call->handle, &result);
+    count = fetch_all(call, &result, len);
+    memcached_result_free(&result);
+    if (count < 0) {
+        return MEMCACHED_PROTOCOL_ERROR;
     }
     rc = memcached_last_error(call->handle);
     if (rc != MEMCACHED_SUCCESS && rc != MEMCACHED_END && rc != MEMCACHED_NOTFOUND) {

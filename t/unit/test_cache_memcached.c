@@ -700,7 +700,7 @@ int main(void)
         TEST(nonsense_is_a_failure_and_no_session),
         TEST(a_check_names_each_server),
     };
-    struct CMUnitTest tests[COUNT(own) + COUNT(contracts) * CONTRACT_TESTS_MAX];
+    static struct CMUnitTest tests[COUNT(own) + COUNT(contracts) * CONTRACT_TESTS_MAX];
     size_t count = COUNT(own);
     int failed, i;
 
