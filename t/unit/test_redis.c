@@ -435,6 +435,47 @@ static void endless_replies_are_cut_off(void **state)
     }
 }
 
+/* Pseudo-random, the same in each run: what fails once fails again. */
+static unsigned int chance(unsigned int below)
+{
+    static unsigned int state = 1;
+
+    state = state * 1103515245u + 12345u;
+    return (state >> 16) % below;
+}
+
+static void no_mutated_reply_breaks_the_reader(void **state)
+{
+    test_t *test = *state;
+    static const char *const replies[] = {
+        "$11\r\nhello world\r\n", "*2\r\n$1\r\n0\r\n*2\r\n$2\r\nk1\r\n$2\r\nk2\r\n",
+        "-NOSCRIPT No matching script.\r\n", "*1\r\n*1\r\n*1\r\n*1\r\n:-1\r\n", "$-1\r\n",
+        ":9223372036854775807\r\n", "+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n",
+    };
+    static const char alphabet[] = "*$+-:_,#(!=%~>|0123456789\r\n\0\xff";
+    fake_redis_t *fake = fake_redis_start(test, djs_bytes(""), FAKE_CLOSES);
+    djs_redis_where_t where = at_port(fake_redis_port(fake));
+    apr_pool_t *pool;
+    int i, changes;
+
+    apr_pool_create(&pool, test->pool);
+    for (i = 0; i < 1500; i++) {
+        test_t one = { pool, test_ctx(pool) };
+        djs_bytes_t reply = djs_bytes_copy(pool, djs_bytes(replies[chance(COUNT(replies))]));
+        djs_redis_t *redis = must_open(&one, &where);
+
+        for (changes = (int)chance(5); changes > 0; changes--) {
+            ((char *)reply.data)[chance((unsigned int)reply.len)]
+                = alphabet[chance(sizeof(alphabet) - 1)];
+        }
+        reply.len -= chance(4) == 0 ? chance((unsigned int)reply.len) : 0;
+        fake_redis_answer(fake, reply, FAKE_CLOSES);
+        assert_int_not_equal(outcome_of(&one, redis, PLENTY), DJS_REDIS_LATE);
+        djs_redis_close(redis);
+        apr_pool_clear(pool);
+    }
+}
+
 static void who_says_more_than_was_asked_is_not_quiet(void **state)
 {
     test_t *test = *state;
@@ -500,6 +541,7 @@ int main(void)
         TEST(a_silent_server_is_waited_for_no_longer_than_allowed),
         TEST(whatever_a_server_says_is_an_outcome_and_no_crash),
         TEST(endless_replies_are_cut_off),
+        TEST(no_mutated_reply_breaks_the_reader),
         TEST(who_says_more_than_was_asked_is_not_quiet),
         TEST(errors_are_explained_without_quoting),
     };
