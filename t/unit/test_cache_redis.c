@@ -995,8 +995,8 @@ int main(void)
         ON_TCP(a_restart_of_the_server_is_not_noticed),
         ON_TCP(while_the_server_is_away_calls_fail),
     };
-    struct CMUnitTest tests[COUNT(ways) * COUNT(contract) + COUNT(others) + 1
-                            + COUNT(engines) * CONTRACT_TESTS_MAX] = {
+    static struct CMUnitTest tests[COUNT(ways) * COUNT(contract) + COUNT(others) + 1
+                                   + COUNT(engines) * CONTRACT_TESTS_MAX] = {
         TEST(users_are_made)
     };
     apr_pool_t *pool;
