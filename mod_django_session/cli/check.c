@@ -23,7 +23,7 @@ typedef struct checking_t {
     djs_signer_t *signer;  /* of session rows */
     apr_pool_t *scratch;   /* of one record */
     int failed;
-    int looked_at, by_key, by_fallback;
+    int looked_at, by_key, by_fallback, without_key;
     int timed, off;        /* how many tell when they should end, and how many end at another time */
     apr_interval_time_t shift; /* of the last of those */
 } checking_t;
@@ -84,6 +84,7 @@ static apr_status_t look_at_record(void *baton, djs_ctx_t *ctx, const djs_listed
                       &layout) == APR_SUCCESS && djs_value_type(data) == DJS_TYPE_DICT) {
         checking->by_key += key == 0;
         checking->by_fallback += key > 0;
+        checking->without_key += key < 0; /* values of caches have no signature */
         if (layout == DJS_WIRE_SIGNED) {
             look_at_time(checking, &scratch, &listed->record, data);
         }
@@ -99,6 +100,12 @@ static void say_keys(checking_t *checking)
 
     if (checking->looked_at == 0) {
         say_check(checking, 1, "no live session is there, so the key was not tried");
+        return;
+    }
+    if (checking->without_key > 0) {
+        say_check(checking, 1, apr_psprintf(checking->cli->ctx->pool, "%d of %d live sessions can "
+                                            "be read; they are not signed",
+                                            checking->without_key, checking->looked_at));
         return;
     }
     if (readable == 0) {

@@ -35,7 +35,7 @@ typedef enum djs_cache_format_t {
     DJS_CACHE_DJANGO,           /* django.core.cache.backends.redis.RedisCache */
     DJS_CACHE_DJANGO_REDIS,     /* django_redis.cache.RedisCache, its PickleSerializer */
     DJS_CACHE_DJANGO_REDIS_JSON, /* the same with its JSONSerializer */
-    DJS_CACHE_OURS              /* shm: pickles; nobody else reads them */
+    DJS_CACHE_OURS              /* shm: plain JSON; nobody else reads it */
 } djs_cache_format_t;
 
 #define DJS_CACHE_SERVERS_MAX 64

@@ -195,6 +195,9 @@ static apr_status_t find_shard(djs_ctx_t *ctx, djs_cache_t *cache, djs_bytes_t k
 {
     apr_status_t rv = djs_cache_shm_region(ctx, cache, region);
 
+    if (ctx->patience <= 0) {
+        return djs_fail(ctx, DJS_ESTORE, "no time is left for shared memory");
+    }
     if (rv == APR_SUCCESS) {
         *hash = djs_shm_hash((*region)->seed, key);
         *shard = &(*region)->shards[(apr_uint32_t)(*hash >> 32) & (*region)->shard_mask];

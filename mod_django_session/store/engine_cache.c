@@ -77,13 +77,14 @@ static apr_status_t exists(djs_engine_t *engine, djs_ctx_t *ctx, const char *key
     return rv == APR_NOTFOUND ? APR_SUCCESS : rv;
 }
 
-/* The cache does that itself. */
+/* Most caches do that themselves. */
 static apr_status_t clear_expired(djs_engine_t *engine, djs_ctx_t *ctx, apr_size_t *removed)
 {
-    (void)engine;
-    (void)ctx;
+    djs_cache_t *cache = cache_of(engine);
+
     *removed = 0;
-    return APR_SUCCESS;
+    return cache->ops->clear_expired != NULL ? cache->ops->clear_expired(cache, ctx, removed)
+                                             : APR_SUCCESS;
 }
 
 /* Both engines may share a cache, and Django's names are such that cached_db's keys begin as ours do. */

@@ -853,13 +853,16 @@ static apr_status_t judge(const djs_shm_table_t *t, const put_t *put, apr_uint32
     }
 }
 
-/* What is there and alive; 0: nothing. */
-static apr_status_t find_living(djs_shm_table_t *t, const djs_shm_item_t *item, apr_time_t now,
-                                apr_uint32_t *head)
+/*
+ * What is there; 0: nothing. What has expired is in the way of nobody, but as long as it is there, who
+ * read it while it lived can replace it.
+ */
+static apr_status_t find_old(djs_shm_table_t *t, const put_t *put, apr_time_t now,
+                             apr_uint32_t *head)
 {
-    apr_status_t rv = find(t, item->key, item->hash, head);
+    apr_status_t rv = find(t, put->item->key, put->item->hash, head);
 
-    if (rv == APR_SUCCESS && shm_entry(t, *head)->expires <= now) {
+    if (rv == APR_SUCCESS && put->when == DJS_SHM_ABSENT && shm_entry(t, *head)->expires <= now) {
         t->state->counts.expired++;
         rv = drop(t, *head);
         *head = 0;
@@ -889,7 +892,7 @@ static apr_status_t put(djs_ctx_t *ctx, djs_shm_table_t *t, void *job)
 {
     const put_t *put = job;
     apr_uint32_t old = 0;
-    apr_status_t rv = find_living(t, put->item, ctx->now, &old);
+    apr_status_t rv = find_old(t, put, ctx->now, &old);
 
     if (rv == APR_SUCCESS) {
         rv = judge(t, put, old);

@@ -29,7 +29,7 @@
 #include "../core/djs.h"
 
 #define DJS_SHM_KEY_MAX   512
-#define DJS_SHM_VALUE_MAX (1024 * 1024)
+#define DJS_SHM_VALUE_MAX (4 * 1024 * 1024)
 
 /** A shard as a process sees it; what it points to is shared. */
 typedef struct djs_shm_table_t {

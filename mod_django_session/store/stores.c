@@ -35,6 +35,10 @@ static apr_status_t cache_wire(djs_ctx_t *ctx, const parts_t *parts, const djs_w
 {
     const djs_cache_conf_t *conf = parts->settings->cache;
 
+    if (conf->format == DJS_CACHE_OURS) { /* nobody else reads them: the least there can be */
+        *wire = djs_wire_make(parts->pool, NULL, DJS_WIRE_JSON, NULL);
+        return APR_SUCCESS;
+    }
     if (conf->format != DJS_CACHE_DJANGO_REDIS_JSON) {
         return djs_fail(ctx, DJS_EINVAL,
                         "DjangoSessionCache: of the formats only django-redis-json is there yet");

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shared memory as a cache, and engine cache on it: the contract of the cache and of engines, room, a
+ * long life against a model, several processes and their deaths, files and what may be wrong with them.
+ */
 #include "cache_shm.h"
-#include "support.h"
+#include "engine_cache.h"
+#include "engine_contract.h"
 
 #include <apr_file_info.h>
 #include <apr_general.h>
@@ -77,9 +82,23 @@ static djs_cache_t *open_cache(test_t *test, const char *url)
     return cache;
 }
 
-/* As a server whose configuration names nothing else. */
+static void done(test_t *test)
+{
+    djs_cache_shm_keep(test->pool); /* nothing is wanted any more */
+    djs_cache_shm_sweep(test->ctx);
+}
+
+static apr_status_t leave_nothing(void *test)
+{
+    ((test_t *)test)->ctx->host = NULL;
+    done(test);
+    return APR_SUCCESS;
+}
+
+/* As a server whose configuration names nothing else. Regions go with the test. */
 static apr_status_t make(test_t *test, const char *url)
 {
+    apr_pool_pre_cleanup_register(test->pool, test, leave_nothing);
     djs_cache_shm_keep(test->pool);
     return djs_cache_shm_make(test->ctx, parse(test, url), (apr_uid_t)-1, (apr_gid_t)-1);
 }
@@ -92,12 +111,6 @@ static djs_cache_t *fresh(test_t *test, const char *size)
 
     assert_status(test->ctx, make(test, url), APR_SUCCESS, url);
     return open_cache(test, url);
-}
-
-static void done(test_t *test)
-{
-    djs_cache_shm_keep(test->pool); /* nothing is wanted any more */
-    djs_cache_shm_sweep(test->ctx);
 }
 
 static djs_bytes_t bytes_of(apr_size_t len)
@@ -224,9 +237,9 @@ static void an_entry_lives_until_its_end(void **state)
     assert_there(test, cache, "k", "v");
     assert_status(ctx, ops->add(cache, ctx, "k", djs_bytes("w"), 5), APR_EEXIST, "still there");
     ctx->now += 1;
+    assert_gone(test, cache, "k", "at its end");
     assert_status(ctx, ops->overwrite(cache, ctx, "k", djs_bytes("w"), 5), APR_NOTFOUND,
                   "at its end");
-    assert_gone(test, cache, "k", "at its end");
     assert_status(ctx, ops->add(cache, ctx, "k", djs_bytes("w"), 5), APR_SUCCESS, "free again");
     assert_number(counts_of(test, cache).expired, 1, "counted");
     assert_status(ctx, ops->set(cache, ctx, "far", djs_bytes("v"), APR_INT64_MAX), APR_SUCCESS,
@@ -268,7 +281,7 @@ static void who_is_dead_at_once_replaces_by_nothing(void **state)
 static void values_of_every_size_come_back(void **state)
 {
     test_t *test = *state;
-    djs_cache_t *cache = fresh(test, "4m");
+    djs_cache_t *cache = fresh(test, "16m");
     djs_bytes_t found;
     apr_size_t len;
 
@@ -615,8 +628,8 @@ static void a_long_life_leaves_no_holes(void **state)
     assert_true(counts.expired > 1000);
     assert_number(counts.repaired, 0, "nothing broke");
     /* Whatever was there: the largest value has room, and then all of it is free again. */
-    assert_status(test->ctx, cache->ops->set(cache, test->ctx, "k", bytes_of(DJS_SHM_VALUE_MAX), 9),
-                  APR_SUCCESS, "the largest");
+    assert_status(test->ctx, cache->ops->set(cache, test->ctx, "k", bytes_of(3 * 1024 * 1024), 9),
+                  APR_SUCCESS, "nearly all of it");
     test->ctx->now += apr_time_from_sec(3600);
     {
         apr_size_t removed;
@@ -1500,9 +1513,36 @@ static void bits_that_flip_in_use_do_no_more_than_lose_entries(void **state)
     done(test);
 }
 
+/* ---- The engine ------------------------------------------------------------------------------ */
+
+static djs_engine_t *open_engine(test_t *test, const void *url)
+{
+    assert_status(test->ctx, make(test, url), APR_SUCCESS, url);
+    return djs_engine_cache_make(test->pool, open_cache(test, url),
+                                 ":1:" DJS_ENGINE_CACHE_PREFIX);
+}
+
+static void the_engine_clears_what_has_expired(void **state)
+{
+    test_t *test = *state;
+    djs_engine_t *engine = open_engine(test, "shm://cleared?size=1m");
+    djs_record_t record = contract_record(test, "data");
+    apr_size_t removed;
+
+    assert_status(test->ctx, engine->ops->create(engine, test->ctx, contract_key(test), &record),
+                  APR_SUCCESS, "create");
+    test->ctx->now = record.expires;
+    assert_status(test->ctx, engine->ops->clear_expired(engine, test->ctx, &removed), APR_SUCCESS,
+                  "clear");
+    assert_number(removed, 1, "it had expired");
+    done(test);
+}
+
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {
+    static const contract_t contract = { "shm", open_engine, "shm://contract?size=64m",
+                                         CONTRACT_VAGUE_END | CONTRACT_FORGETS };
+    static const struct CMUnitTest own[] = {
         TEST(what_was_stored_comes_back_with_its_end),
         TEST(each_store_has_its_condition),
         TEST(an_entry_lives_until_its_end),
@@ -1533,8 +1573,13 @@ int main(void)
         TEST(the_locks_of_the_dead_are_made_anew),
         TEST(a_file_with_flipped_bits_gives_what_was_stored_or_nothing),
         TEST(bits_that_flip_in_use_do_no_more_than_lose_entries),
+        TEST(the_engine_clears_what_has_expired),
     };
+    static struct CMUnitTest tests[sizeof(own) / sizeof(own[0]) + CONTRACT_TESTS_MAX];
+    size_t count = sizeof(own) / sizeof(own[0]);
 
+    memcpy(tests, own, sizeof(own));
+    count = contract_tests(&contract, tests, count);
     fill_pattern();
-    return RUN_TESTS(tests);
+    return test_run("cache_shm", tests, count);
 }
