@@ -14,6 +14,7 @@
 #include "wire.h"
 #include "encode.h"
 #include "json.h"
+#include "pickle.h"
 #include "seal.h"
 
 #include <string.h>
@@ -61,6 +62,8 @@ djs_wire_t *djs_wire_make(apr_pool_t *pool, const djs_keyring_t *keys, djs_wire_
     case DJS_WIRE_COOKIE:
     case DJS_WIRE_JSON:
     case DJS_WIRE_DJANGO_REDIS_JSON:
+    case DJS_WIRE_PICKLE:
+    case DJS_WIRE_DJANGO_REDIS:
         break;
     }
     if (layout == DJS_WIRE_SIGNED || layout == DJS_WIRE_COOKIE) {
@@ -192,8 +195,10 @@ static apr_status_t unwrap(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t s
         return djs_seal_loads(ctx, wire->sealer, wire->cookie, stored, data, &facts->key_index,
                               &facts->written);
     case DJS_WIRE_DJANGO_REDIS_JSON:
+    case DJS_WIRE_DJANGO_REDIS:
         return djs_unpack(ctx, stored, data); /* its compressors; what we write is plain */
     case DJS_WIRE_JSON:
+    case DJS_WIRE_PICKLE:
         break;
     }
     *data = stored;
@@ -213,6 +218,8 @@ static apr_status_t wrap(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t dat
         return djs_seal_dumps(ctx, wire->sealer, wire->cookie, data, stored);
     case DJS_WIRE_JSON:
     case DJS_WIRE_DJANGO_REDIS_JSON:
+    case DJS_WIRE_PICKLE:
+    case DJS_WIRE_DJANGO_REDIS:
         break;
     }
     *stored = data;
@@ -226,15 +233,31 @@ static djs_json_charset_t charset_of(const djs_wire_t *wire)
                ? DJS_JSON_UTF8 : DJS_JSON_LATIN1;
 }
 
+static int is_pickled(const djs_wire_t *wire)
+{
+    return wire->layout == DJS_WIRE_PICKLE || wire->layout == DJS_WIRE_DJANGO_REDIS;
+}
+
 static apr_status_t serialize(djs_ctx_t *ctx, const djs_wire_t *wire, const djs_value_t *value,
                               djs_bytes_t *data)
 {
-    apr_status_t rv = djs_json_dumps_exactly(ctx, value, data);
+    apr_status_t rv;
 
+    if (is_pickled(wire)) {
+        return djs_pickle_dumps(ctx, DJS_PICKLE_PROTOCOL, value, data);
+    }
+    rv = djs_json_dumps_exactly(ctx, value, data);
     if (rv == APR_SUCCESS && wire->layout == DJS_WIRE_DJANGO_REDIS_JSON) {
         *data = djs_json_dumps(ctx, DJS_JSON_SPACED, value);
     }
     return rv;
+}
+
+static apr_status_t deserialize(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t data,
+                                djs_value_t **value)
+{
+    return is_pickled(wire) ? djs_pickle_loads(ctx, data, value)
+                            : djs_json_loads(ctx, charset_of(wire), data, value);
 }
 
 apr_status_t djs_wire_inspect(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t stored,
@@ -247,7 +270,7 @@ apr_status_t djs_wire_inspect(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_
     if (facts != NULL) {
         *facts = found;
     }
-    return rv == APR_SUCCESS ? djs_json_loads(ctx, charset_of(wire), data, value) : rv;
+    return rv == APR_SUCCESS ? deserialize(ctx, wire, data, value) : rv;
 }
 
 apr_status_t djs_wire_read(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t stored,

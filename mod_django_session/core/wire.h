@@ -14,6 +14,8 @@
  *     JSON                what the serializer wrote, and nothing around it     json
  *     DJANGO_REDIS_JSON   the same with spaces behind commas and colons;       json
  *                         read compressed, too (djs_unpack()), written plain
+ *     PICKLE              memcached, Django's Redis: the pickle, nothing else  pickle
+ *     DJANGO_REDIS        the same; read compressed, too, written plain        pickle
  */
 #ifndef DJS_WIRE_H
 #define DJS_WIRE_H
@@ -32,7 +34,9 @@ typedef enum djs_wire_layout_t {
     DJS_WIRE_COOKIE,
     DJS_WIRE_SEALED,
     DJS_WIRE_JSON,
-    DJS_WIRE_DJANGO_REDIS_JSON
+    DJS_WIRE_DJANGO_REDIS_JSON,
+    DJS_WIRE_PICKLE,
+    DJS_WIRE_DJANGO_REDIS
 } djs_wire_layout_t;
 
 typedef struct djs_wire_t djs_wire_t;

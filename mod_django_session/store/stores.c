@@ -31,35 +31,32 @@ static apr_status_t open_db(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *si
 }
 
 /* The values of the client that shares them; their format says what those are. */
-static apr_status_t cache_wire(djs_ctx_t *ctx, const parts_t *parts, const djs_wire_t **wire)
+static const djs_wire_t *cache_wire(const parts_t *parts)
 {
-    const djs_cache_conf_t *conf = parts->settings->cache;
+    static const djs_wire_layout_t layouts[] = {
+        [DJS_CACHE_PYMEMCACHE] = DJS_WIRE_PICKLE,
+        [DJS_CACHE_PYLIBMC] = DJS_WIRE_PICKLE,
+        [DJS_CACHE_PYTHON_MEMCACHED] = DJS_WIRE_PICKLE,
+        [DJS_CACHE_DJANGO] = DJS_WIRE_PICKLE,
+        [DJS_CACHE_DJANGO_REDIS] = DJS_WIRE_DJANGO_REDIS,
+        [DJS_CACHE_DJANGO_REDIS_JSON] = DJS_WIRE_DJANGO_REDIS_JSON,
+        [DJS_CACHE_OURS] = DJS_WIRE_JSON, /* nobody else reads them: the least there can be */
+    };
 
-    if (conf->format == DJS_CACHE_OURS) { /* nobody else reads them: the least there can be */
-        *wire = djs_wire_make(parts->pool, NULL, DJS_WIRE_JSON, NULL);
-        return APR_SUCCESS;
-    }
-    if (conf->format != DJS_CACHE_DJANGO_REDIS_JSON) {
-        return djs_fail(ctx, DJS_EINVAL,
-                        "DjangoSessionCache: of the formats only django-redis-json is there yet");
-    }
-    *wire = djs_wire_make(parts->pool, NULL, DJS_WIRE_DJANGO_REDIS_JSON, NULL);
-    return APR_SUCCESS;
+    return djs_wire_make(parts->pool, NULL, layouts[parts->settings->cache->format], NULL);
 }
 
 /* What DjangoSessionCache names, and the wire of its values. */
 static apr_status_t open_a_cache(djs_ctx_t *ctx, const parts_t *parts, djs_cache_t **cache,
                                  const djs_wire_t **wire)
 {
-    apr_status_t rv;
-
     if (parts->settings->cache == NULL) {
         return djs_fail(ctx, DJS_EINVAL,
                         "DjangoSessionEngine %s needs a cache: DjangoSessionCache",
                         parts->settings->engine);
     }
-    rv = cache_wire(ctx, parts, wire);
-    return rv == APR_SUCCESS ? djs_caches_open(ctx, parts->pool, parts->settings->cache, cache) : rv;
+    *wire = cache_wire(parts);
+    return djs_caches_open(ctx, parts->pool, parts->settings->cache, cache);
 }
 
 static apr_status_t open_cache(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *site)
