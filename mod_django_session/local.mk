@@ -97,6 +97,7 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/engine_cache.h \
 	mod_django_session/store/engine_cached_db.c \
 	mod_django_session/store/engine_cached_db.h \
+	mod_django_session/store/engine_cookies.c \
 	mod_django_session/store/engine_db.c \
 	mod_django_session/store/keys.c \
 	mod_django_session/store/keys.h \

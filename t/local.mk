@@ -13,6 +13,7 @@ UNIT_TESTS = \
 	t/unit/test_database \
 	t/unit/test_djs \
 	t/unit/test_encode \
+	t/unit/test_engine_cookies \
 	t/unit/test_engine_db \
 	t/unit/test_engine_dbm \
 	t/unit/test_expiry \

@@ -379,6 +379,13 @@ static const char *quote(djs_ctx_t *ctx, const char *value)
     return text;
 }
 
+djs_cookie_life_t djs_cookie_life(const djs_expiry_t *expiry)
+{
+    djs_cookie_life_t life = { .browser_close = expiry->browser_close, .age = expiry->age };
+
+    return life;
+}
+
 const char *djs_cookie_set(djs_ctx_t *ctx, const djs_settings_t *settings, int secure,
                            const char *value, djs_cookie_life_t life)
 {

@@ -5,7 +5,15 @@
 #ifndef DJS_COOKIE_H
 #define DJS_COOKIE_H
 
+#include "expiry.h"
 #include "settings.h"
+
+/**
+ * The largest cookie that all browsers keep, counted as the strictest of them do: the whole value of
+ * the Set-Cookie header, name, "=", value and attributes. (RFC 6265, 6.1, asks for at least this much;
+ * others count name and value only, and so keep a little more.)
+ */
+#define DJS_COOKIE_SIZE_MAX 4096
 
 /** Cookies of one name that are looked at; more are ignored, the last ones count. */
 #define DJS_COOKIE_CANDIDATES_MAX 8
@@ -36,6 +44,9 @@ typedef struct djs_cookie_life_t {
     int browser_close;       /* no Max-Age, no expires */
     apr_interval_time_t age; /* from ctx->now; may be 0 or negative */
 } djs_cookie_life_t;
+
+/** The life of the session cookie of a session with this expiry. */
+djs_cookie_life_t djs_cookie_life(const djs_expiry_t *expiry);
 
 /**
  * The value of a Set-Cookie header, attributes in Django's order: Domain, expires, HttpOnly,

@@ -59,14 +59,13 @@ static apr_status_t save_session(djs_ctx_t *ctx, const job_t *job)
 {
     const djs_site_t *site = job->mw->site;
     djs_session_t *session = job->mw->session;
-    djs_cookie_life_t life;
     djs_expiry_t expiry;
     apr_status_t rv = djs_session_load(ctx, session);
 
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    if (djs_session_status(session) == DJS_SESSION_INVALID && !djs_session_modified(session)) {
+    if (djs_session_is_unreadable(session) && !djs_session_modified(session)) {
         return APR_SUCCESS; /* SaveEveryRequest replaces nothing that cannot be read */
     }
     rv = djs_session_expiry(ctx, session, &expiry);
@@ -74,11 +73,10 @@ static apr_status_t save_session(djs_ctx_t *ctx, const job_t *job)
         rv = djs_session_save(ctx, session);
     }
     if (rv == APR_SUCCESS) {
-        life.browser_close = expiry.browser_close;
-        life.age = expiry.age;
         job->answer->set_cookie = djs_cookie_set(ctx, site->settings,
                                                  says_secure(site->settings, job->secure),
-                                                 djs_session_key(session), life);
+                                                 djs_session_key(session),
+                                                 djs_cookie_life(&expiry));
         job->answer->vary = 1;
         job->answer->saved = 1;
     }
@@ -153,17 +151,21 @@ static apr_status_t try_often(djs_ctx_t *ctx, const job_t *job)
 }
 
 /* The status of the answer that a failure makes. */
-static int status_of(apr_status_t failure, const djs_settings_t *settings)
+static int status_of(apr_status_t failure, const djs_site_t *site)
 {
     switch (failure) {
+    case DJS_ELIMIT: /* of a cookie: the application's doing; of a store: see below */
+        if (site->engine->ops->flags & DJS_ENGINE_STATELESS) {
+            return STATUS_SERVER_ERROR;
+        }
+        break;
     case DJS_EINTERRUPTED:
         return STATUS_BAD_REQUEST;
     case DJS_EINVAL:
     case DJS_EFORMAT:
         return STATUS_SERVER_ERROR;
-    default:
-        return settings->on_store_error == DJS_ON_STORE_ERROR_DENY ? STATUS_UNAVAILABLE : 0;
     }
+    return site->settings->on_store_error == DJS_ON_STORE_ERROR_DENY ? STATUS_UNAVAILABLE : 0;
 }
 
 /* An answer that failed changes nothing; only a cookie that never worked goes. */
@@ -229,7 +231,7 @@ apr_status_t djs_middleware_finish(djs_ctx_t *ctx, djs_middleware_t *mw, int sta
     if (rv != APR_SUCCESS) {
         answer->set_cookie = NULL;
         answer->saved = 0;
-        answer->status = status_of(rv, mw->site->settings);
+        answer->status = status_of(rv, mw->site);
     }
     return rv;
 }

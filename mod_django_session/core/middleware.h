@@ -69,7 +69,8 @@ djs_middleware_t *djs_middleware_begin(djs_ctx_t *ctx, const djs_site_t *site,
  *                        into what it has saved, where DjangoSessionMaxLifetime needs that
  * @return APR_SUCCESS; else the failure that answer->status was made of, for the host's log:
  *         DJS_EINVAL, DJS_EFORMAT of `_session_expiry` (500), DJS_EINTERRUPTED (400), DJS_ESTORE,
- *         DJS_ECONFLICT after too many tries, DJS_ELIMIT (503, or with `anonymous` 0).
+ *         DJS_ECONFLICT after too many tries, DJS_ELIMIT (503, or with `anonymous` 0; of a cookie that
+ *         is too large 500, and the old one stays).
  *         @a answer is filled in every case.
  */
 apr_status_t djs_middleware_finish(djs_ctx_t *ctx, djs_middleware_t *mw, int status, int secure,

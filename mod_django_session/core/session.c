@@ -15,8 +15,15 @@
  * Moving is safe against others who save at the same time: first d is stored under the new key,
  * which nobody knows; then the old record is replaced, by compare-and-swap, with one that is dead;
  * then it is removed. When the swap fails the new record is taken back, and nothing has happened.
+ *
+ * With a stateless engine the key is the record. Each save makes another one; nothing is left behind
+ * that could be removed, replaced or in conflict, and nothing can be taken back from who has kept it.
+ * A cookie that is too old or that no key made holds nothing worth keeping: as in Django the session
+ * counts as modified, so that whoever looks at it gets a fresh one. One that is genuine and cannot
+ * be read is left alone, as every such record is.
  */
 #include "session.h"
+#include "cookie.h"
 
 #include <string.h>
 
@@ -216,6 +223,12 @@ const char *djs_session_problem(const djs_session_t *session)
 
 /* --- loading --- */
 
+/* The site's, for the cookie that its texts are put into. */
+static const djs_wire_t *wire_of(apr_pool_t *pool, const djs_site_t *site)
+{
+    return djs_wire_for(pool, site->wire, site->settings->cookie_name);
+}
+
 /* What there is under a key. */
 typedef struct found_t {
     djs_session_status_t status;
@@ -227,26 +240,49 @@ typedef struct found_t {
     const char *problem;
 } found_t;
 
+static int is_stateless(const djs_site_t *site)
+{
+    return (site->engine->ops->flags & DJS_ENGINE_STATELESS) != 0;
+}
+
+/* Nobody but the text itself tells how old it is, and only when it is genuine. */
+static void judge_age(const djs_ctx_t *ctx, const djs_site_t *site, const djs_wire_facts_t *facts,
+                      found_t *found)
+{
+    if (facts->key_index < 0) {
+        return;
+    }
+    found->record.expires = facts->written + site->settings->cookie_age;
+    if (found->record.expires < ctx->now) {
+        found->status = DJS_SESSION_EXPIRED;
+        found->reason = DJS_REASON_EXPIRED;
+    }
+}
+
 /* The record's bytes as a dictionary; what is wrong with them goes into @a found, not into ctx. */
 static void read_record(djs_ctx_t *ctx, const djs_session_t *session, found_t *found)
 {
-    const djs_wire_t *wire = found->record.wire != NULL ? found->record.wire : session->site->wire;
+    const djs_site_t *site = session->site;
+    const djs_wire_t *wire = found->record.wire != NULL ? found->record.wire
+                                                        : wire_of(ctx->pool, site);
     const char *earlier = ctx->problem;
+    djs_wire_facts_t facts;
     apr_status_t rv;
 
     ctx->problem = NULL;
-    rv = djs_wire_read(ctx, wire, found->record.data, &found->data, NULL, NULL);
+    rv = djs_wire_inspect(ctx, wire, found->record.data, &found->data, &facts);
     if (rv == APR_SUCCESS && djs_value_type(found->data) != DJS_TYPE_DICT) {
         rv = djs_fail(ctx, DJS_EFORMAT, "the session is no dictionary but of type %s",
                       djs_value_type_name(found->data));
     }
-    found->status = rv == APR_SUCCESS ? DJS_SESSION_ACTIVE
-                    : rv == DJS_EEXPIRED ? DJS_SESSION_EXPIRED : DJS_SESSION_INVALID;
+    found->status = rv == APR_SUCCESS ? DJS_SESSION_ACTIVE : DJS_SESSION_INVALID;
     found->reason = rv == APR_SUCCESS ? DJS_REASON_NONE
-                    : rv == DJS_EEXPIRED ? DJS_REASON_EXPIRED
                     : rv == DJS_EBADSIG ? DJS_REASON_BAD_SIGNATURE : DJS_REASON_UNREADABLE;
     found->problem = ctx->problem;
     ctx->problem = earlier;
+    if (is_stateless(site)) {
+        judge_age(ctx, site, &facts, found);
+    }
 }
 
 /* What the data says of the session's beginning; 0: nothing that could be true. */
@@ -308,12 +344,27 @@ static int has_record(const found_t *found)
     return found->status == DJS_SESSION_ACTIVE || found->status == DJS_SESSION_INVALID;
 }
 
-/* Stand where @a found says. The key stays only where there is a record. */
+/* A cookie that is worth nothing, and is to be replaced by whoever looks at it. */
+static int is_stale_cookie(const djs_site_t *site, djs_reason_t reason)
+{
+    return is_stateless(site) && (reason == DJS_REASON_EXPIRED
+                                  || reason == DJS_REASON_BAD_SIGNATURE);
+}
+
+int djs_session_is_unreadable(const djs_session_t *session)
+{
+    return session->status == DJS_SESSION_INVALID &&
+           !is_stale_cookie(session->site, session->reason);
+}
+
+/* Stand where @a found says. The key stays only where there is a record, or was one. */
 static void adopt(djs_session_t *session, const char *key, const found_t *found)
 {
     int active = found->status == DJS_SESSION_ACTIVE;
+    int stale = is_stale_cookie(session->site, found->reason);
 
-    session->current.key = has_record(found) ? key : NULL;
+    session->current.key = has_record(found) || stale ? key : NULL;
+    session->modified |= stale;
     session->current.seen = found->record;
     session->current.was_seen = active;
     session->started = active ? found->started : 0;
@@ -415,7 +466,7 @@ void djs_session_set(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key, dj
     djs_session_set_modified(session);
 }
 
-djs_value_t *djs_session_pop(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key)
+static djs_value_t *take(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key)
 {
     djs_value_t *value = djs_session_get(ctx, session, key);
 
@@ -426,9 +477,19 @@ djs_value_t *djs_session_pop(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t
     return value;
 }
 
+/* Django asks whether it is modified before it looks, and looking may be what makes it so. */
+djs_value_t *djs_session_pop(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key)
+{
+    int before = session->modified;
+    djs_value_t *value = take(ctx, session, key);
+
+    session->modified = before || value != NULL;
+    return value;
+}
+
 apr_status_t djs_session_delete_key(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key)
 {
-    return djs_session_pop(ctx, session, key) != NULL ? APR_SUCCESS : APR_NOTFOUND;
+    return take(ctx, session, key) != NULL ? APR_SUCCESS : APR_NOTFOUND;
 }
 
 djs_value_t *djs_session_setdefault(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key,
@@ -505,7 +566,7 @@ void djs_session_set_expiry_seconds(djs_ctx_t *ctx, djs_session_t *session, apr_
 
 void djs_session_set_expiry_none(djs_ctx_t *ctx, djs_session_t *session)
 {
-    djs_session_pop(ctx, session, djs_bytes(EXPIRY_KEY));
+    take(ctx, session, djs_bytes(EXPIRY_KEY));
 }
 
 void djs_session_set_expiry_moment(djs_ctx_t *ctx, djs_session_t *session, djs_moment_t moment)
@@ -579,7 +640,7 @@ static apr_status_t make_record(djs_ctx_t *ctx, djs_session_t *session, djs_reco
     }
     write_start(ctx, session);
     record->expires = expiry.date;
-    return djs_wire_write(ctx, session->site->wire, session->data, &record->data);
+    return djs_wire_write(ctx, wire_of(ctx->pool, session->site), session->data, &record->data);
 }
 
 static void note_stored(djs_session_t *session, const char *key, const djs_record_t *record)
@@ -699,6 +760,10 @@ static apr_status_t settle_removal(djs_ctx_t *ctx, djs_session_t *session)
     if (session->owed != OWED_REMOVE) {
         return APR_SUCCESS;
     }
+    if (is_stateless(session->site)) {
+        session->owed = OWED_NOTHING;
+        return APR_SUCCESS;
+    }
     rv = check_readable(ctx, session, &session->old, &readable);
     if (rv == APR_SUCCESS && readable) {
         rv = remove_record(ctx, session, session->old.key);
@@ -710,13 +775,59 @@ static apr_status_t settle_removal(djs_ctx_t *ctx, djs_session_t *session)
     return rv;
 }
 
+/* What no browser would keep must not be sent: it would go on with the old cookie, or with none. */
+static apr_status_t check_cookie_size(djs_ctx_t *ctx, djs_session_t *session, const char *value)
+{
+    const djs_settings_t *settings = session->site->settings;
+    djs_expiry_t expiry;
+    apr_size_t size;
+    apr_status_t rv = djs_session_expiry(ctx, session, &expiry);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    size = strlen(djs_cookie_set(ctx, settings, settings->cookie_secure != DJS_SECURE_OFF, value,
+                                 djs_cookie_life(&expiry)));
+    if (size > DJS_COOKIE_SIZE_MAX) {
+        return djs_fail(ctx, DJS_ELIMIT, "the session makes a cookie of %" APR_SIZE_T_FMT " bytes, "
+                        "name and attributes included, of which browsers keep %d", size,
+                        DJS_COOKIE_SIZE_MAX);
+    }
+    return APR_SUCCESS;
+}
+
+/* Into the key. What was owed to the old one is paid: nobody looks for it any more. */
+static apr_status_t store_cookie(djs_ctx_t *ctx, djs_session_t *session)
+{
+    djs_record_t record = { .wire = NULL };
+    const char *key = NULL;
+    apr_status_t rv = make_record(ctx, session, &record);
+
+    if (rv == APR_SUCCESS) {
+        key = copy_key(session->pool, apr_pstrmemdup(ctx->pool, record.data.data, record.data.len));
+        rv = check_cookie_size(ctx, session, key);
+    }
+    if (rv == APR_SUCCESS) {
+        record.expires = apr_time_from_sec(apr_time_sec(ctx->now))
+                         + session->site->settings->cookie_age;
+        session->old.key = NULL;
+        session->owed = OWED_NOTHING;
+        note_stored(session, key, &record);
+    }
+    return rv;
+}
+
 /* Under a new key, then what is owed to the old one. */
 static apr_status_t store_new(djs_ctx_t *ctx, djs_session_t *session)
 {
     djs_record_t record = { .wire = NULL };
     const char *key = NULL;
-    apr_status_t rv = settle_removal(ctx, session);
+    apr_status_t rv;
 
+    if (is_stateless(session->site)) {
+        return store_cookie(ctx, session);
+    }
+    rv = settle_removal(ctx, session);
     if (rv == APR_SUCCESS) {
         rv = make_record(ctx, session, &record);
     }
@@ -759,8 +870,11 @@ apr_status_t djs_session_save(djs_ctx_t *ctx, djs_session_t *session)
     int readable;
     apr_status_t rv = djs_session_load(ctx, session);
 
-    if (rv != APR_SUCCESS || session->current.key == NULL) {
-        return rv == APR_SUCCESS ? store_new(ctx, session) : rv;
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (session->current.key == NULL || is_stateless(session->site)) {
+        return store_new(ctx, session);
     }
     rv = check_readable(ctx, session, &session->current, &readable);
     if (rv != APR_SUCCESS) {
@@ -782,7 +896,7 @@ apr_status_t djs_session_save_new(djs_ctx_t *ctx, djs_session_t *session)
     if (session->data == NULL) {
         session->data = djs_value_make_dict(session->pool);
     }
-    if (session->current.key == NULL) {
+    if (session->current.key == NULL || is_stateless(session->site)) {
         return store_new(ctx, session);
     }
     rv = make_record(ctx, session, &record);

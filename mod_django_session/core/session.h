@@ -116,6 +116,13 @@ int djs_session_is_empty(const djs_session_t *session);
 void djs_session_set_upkeep(djs_session_t *session);
 int djs_session_is_upkeep(const djs_session_t *session);
 
+/**
+ * Something is there that cannot be read and is not to be overwritten: status INVALID. Not so a
+ * cookie with a signature that no key made, whose engine has nothing else: what a stranger wrote is
+ * not worth keeping. Loads nothing.
+ */
+int djs_session_is_unreadable(const djs_session_t *session);
+
 /** Where it stands; loads nothing. */
 djs_session_status_t djs_session_status(const djs_session_t *session);
 djs_reason_t djs_session_reason(const djs_session_t *session);

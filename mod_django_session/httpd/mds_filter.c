@@ -172,6 +172,10 @@ static void log_failure(request_rec *r, const mds_session_t *session, apr_status
                       DJSNO(0131) MDS_SESSION_MSG("the update of %s was refused: %s"), digest,
                       r->uri, problem);
     }
+    else if (rv == DJS_ELIMIT && (session->site->engine->ops->flags & DJS_ENGINE_STATELESS)) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, DJSNO(0136) MDS_SESSION_MSG("%s, for %s"),
+                      digest, problem, r->uri);
+    }
     else if (mds_may_log(MDS_MSG_0132, r->request_time)) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
                       DJSNO(0132) MDS_SESSION_MSG("not to be saved: %s"), digest, problem);

@@ -89,10 +89,29 @@ static apr_status_t open_cached_db(djs_ctx_t *ctx, const parts_t *parts, djs_sit
     return rv;
 }
 
+static apr_status_t open_cookies(const parts_t *parts, djs_wire_layout_t layout, djs_site_t *site)
+{
+    site->engine = djs_engine_cookies_make(parts->pool, layout);
+    site->wire = djs_wire_make(parts->pool, parts->keys, layout, NULL);
+    return APR_SUCCESS;
+}
+
+static apr_status_t open_signed_cookies(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *site)
+{
+    (void)ctx;
+    return open_cookies(parts, DJS_WIRE_COOKIE, site);
+}
+
+static apr_status_t open_encrypted_cookies(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *site)
+{
+    (void)ctx;
+    return open_cookies(parts, DJS_WIRE_SEALED, site);
+}
+
 /* Every engine is one row. */
 static const struct {
     const char *name;
-    const char *dotted; /* Django's SESSION_ENGINE */
+    const char *dotted; /* Django's SESSION_ENGINE; NULL: Django has no such engine */
     int needs_database;
     /* Sets the engine; and the wire, where it is not the signed_wire() that is there. */
     apr_status_t (*open)(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *site);
@@ -100,6 +119,8 @@ static const struct {
     { "db", "django.contrib.sessions.backends.db", 1, open_db },
     { "cache", "django.contrib.sessions.backends.cache", 0, open_cache },
     { "cached_db", "django.contrib.sessions.backends.cached_db", 1, open_cached_db },
+    { "signed_cookies", "django.contrib.sessions.backends.signed_cookies", 0, open_signed_cookies },
+    { "encrypted_cookies", NULL, 0, open_encrypted_cookies },
 };
 
 #define ENGINES (sizeof(engines) / sizeof(engines[0]))
@@ -110,7 +131,8 @@ static apr_size_t find_engine(const char *value)
     apr_size_t i;
 
     for (i = 0; i < ENGINES; i++) {
-        if (strcmp(value, engines[i].name) == 0 || strcmp(value, engines[i].dotted) == 0) {
+        if (strcmp(value, engines[i].name) == 0
+            || (engines[i].dotted != NULL && strcmp(value, engines[i].dotted) == 0)) {
             break;
         }
     }

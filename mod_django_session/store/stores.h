@@ -45,6 +45,12 @@ apr_status_t djs_engine_db_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_sett
                                 const djs_zone_t *zone, djs_database_t *database,
                                 djs_engine_t **engine) DJS_MUST_CHECK;
 
+/**
+ * The engine signed_cookies (DJS_WIRE_COOKIE) or encrypted_cookies (DJS_WIRE_SEALED); what they keep
+ * is in a wire of that layout.
+ */
+djs_engine_t *djs_engine_cookies_make(apr_pool_t *pool, djs_wire_layout_t layout);
+
 /** Users in Django's tables. */
 apr_status_t djs_users_db_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_settings_t *settings,
                                const djs_zone_t *zone, djs_database_t *database,

@@ -27,9 +27,14 @@ static void an_engine_is_known_by_its_name_and_djangos(void **state)
     assert_null(djs_stores_engine_name("DB"));
     assert_null(djs_stores_engine_name(""));
     assert_null(djs_stores_engine_name("django.contrib.sessions.backends.nothing"));
-    assert_text(djs_stores_names(test->pool), "db, cache or cached_db", "for messages");
+    assert_text(djs_stores_engine_name("django.contrib.sessions.backends.signed_cookies"),
+                "signed_cookies", "Django's");
+    assert_text(djs_stores_engine_name("encrypted_cookies"), "encrypted_cookies", "ours alone");
+    assert_text(djs_stores_names(test->pool),
+                "db, cache, cached_db, signed_cookies or encrypted_cookies", "for messages");
     assert_true(djs_stores_needs_database("db"));
     assert_false(djs_stores_needs_database("cache"));
+    assert_false(djs_stores_needs_database("signed_cookies"));
     assert_false(djs_stores_needs_database("nothing"));
 }
 
