@@ -5,7 +5,6 @@
 #include "auth.h"
 #include "cli.h"
 #include "json.h"
-#include "signing.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,6 @@
 
 typedef struct checking_t {
     cli_t *cli;
-    djs_signer_t *signer;  /* of session rows */
     apr_pool_t *scratch;   /* of one record */
     int failed;
     int looked_at, by_key, by_fallback, without_key;
@@ -51,16 +49,14 @@ static void say_outcome(checking_t *checking, apr_status_t rv, int failed_before
 
 /* A signed record tells when it was saved, so when it should end is known. */
 static void look_at_time(checking_t *checking, djs_ctx_t *ctx, const djs_record_t *record,
-                         const djs_value_t *data)
+                         apr_time_t written, const djs_value_t *data)
 {
     const djs_site_t *site = checking->cli->site;
     const djs_value_t *stored = djs_value_get(data, djs_bytes("_session_expiry"));
-    djs_bytes_t json;
     djs_expiry_t expiry;
 
-    if (djs_signing_inspect(ctx, checking->signer, DJS_NO_MAX_AGE, record->data, &json, NULL,
-                            &ctx->now) != APR_SUCCESS
-        || djs_expiry_of(ctx, site->settings, site->zone, stored, &expiry) != APR_SUCCESS) {
+    ctx->now = written;
+    if (djs_expiry_of(ctx, site->settings, site->zone, stored, &expiry) != APR_SUCCESS) {
         return;
     }
     checking->timed++;
@@ -74,19 +70,18 @@ static apr_status_t look_at_record(void *baton, djs_ctx_t *ctx, const djs_listed
 {
     checking_t *checking = baton;
     djs_ctx_t scratch = *ctx;
-    djs_wire_layout_t layout;
+    djs_wire_facts_t facts;
     djs_value_t *data;
-    int key;
 
     scratch.pool = checking->scratch;
     checking->looked_at++;
-    if (djs_wire_read(&scratch, checking->cli->site->wire, listed->record.data, &data, &key,
-                      &layout) == APR_SUCCESS && djs_value_type(data) == DJS_TYPE_DICT) {
-        checking->by_key += key == 0;
-        checking->by_fallback += key > 0;
-        checking->without_key += key < 0; /* values of caches have no signature */
-        if (layout == DJS_WIRE_SIGNED) {
-            look_at_time(checking, &scratch, &listed->record, data);
+    if (djs_wire_inspect(&scratch, checking->cli->site->wire, listed->record.data, &data,
+                         &facts) == APR_SUCCESS && djs_value_type(data) == DJS_TYPE_DICT) {
+        checking->by_key += facts.key_index == 0;
+        checking->by_fallback += facts.key_index > 0;
+        checking->without_key += facts.key_index < 0; /* values of caches have no signature */
+        if (facts.written != 0 && listed->record.expires != 0) {
+            look_at_time(checking, &scratch, &listed->record, facts.written, data);
         }
     }
     apr_pool_clear(checking->scratch);
@@ -149,8 +144,6 @@ static void check_records(checking_t *checking)
     if (engine->ops->list == NULL) {
         return;
     }
-    checking->signer = djs_signer_make(ctx->pool, checking->cli->site->keys,
-                                       DJS_SALT_SESSION_STORE, DJS_SIGNING_SHA256_OR_SHA1);
     apr_pool_create(&checking->scratch, ctx->pool);
     rv = engine->ops->list(engine, ctx, look_at_record, checking);
     if (rv != APR_SUCCESS && rv != APR_EOF) {
@@ -202,27 +195,50 @@ static const char *instant(djs_ctx_t *ctx, apr_time_t when)
     return djs_moment_isoformat(ctx->pool, djs_moment_utc(when), 'T');
 }
 
+/* The key is the session: it is all there is, and tells itself when it ends. */
+static int is_stateless(const djs_site_t *site)
+{
+    return (site->engine->ops->flags & DJS_ENGINE_STATELESS) != 0;
+}
+
+/* Of a genuine text that is all there is. */
+static apr_status_t explain_age(cli_t *cli, apr_time_t written)
+{
+    apr_time_t ends = written + cli->site->settings->cookie_age;
+
+    say_line(cli, "expires: %s%s", instant(cli->ctx, ends),
+             ends < cli->ctx->now ? ", it has expired" : "");
+    return ends < cli->ctx->now ? APR_NOTFOUND : APR_SUCCESS;
+}
+
 /* Whose signature it is and what is inside. */
 static apr_status_t explain_record(cli_t *cli, const djs_record_t *record)
 {
     djs_ctx_t *ctx = cli->ctx;
-    djs_wire_layout_t layout;
+    const djs_site_t *site = cli->site;
+    djs_wire_facts_t facts;
     djs_value_t *data;
-    int key;
-    apr_status_t rv = djs_wire_read(ctx, cli->site->wire, record->data, &data, &key, &layout);
+    apr_status_t rv = djs_wire_inspect(ctx, djs_wire_for(ctx->pool, site->wire,
+                                                         site->settings->cookie_name),
+                                       record->data, &data, &facts);
 
+    if (is_stateless(site) && facts.key_index >= 0
+        && explain_age(cli, facts.written) != APR_SUCCESS) {
+        djs_forget(ctx);
+        return APR_NOTFOUND;
+    }
     if (rv != APR_SUCCESS) {
         say_line(cli, "content: unreadable: %s", ctx->problem);
         djs_forget(ctx);
         return rv;
     }
-    if (key > 0) {
-        say_line(cli, "signature: genuine, by fallback key %d", key);
+    if (facts.key_index > 0) {
+        say_line(cli, "signature: genuine, by fallback key %d", facts.key_index);
     }
-    else if (key == 0) {
+    else if (facts.key_index == 0) {
         say_line(cli, "signature: genuine, by the secret key");
     }
-    if (layout == DJS_WIRE_LEGACY) {
+    if (facts.layout == DJS_WIRE_LEGACY) {
         say_line(cli, "layout: the one before Django 3.1");
     }
     if (djs_value_type(data) != DJS_TYPE_DICT) {
@@ -278,14 +294,17 @@ apr_status_t cli_explain(cli_t *cli, int argc, const char *const *argv)
     }
     if (rv == APR_SUCCESS) {
         say_line(cli, "id: %s", djs_secret_digest(ctx->pool, cli->site->keys, key));
-        say_line(cli, "record: %s", found ? "there" : "not there");
+        say_line(cli, "record: %s", is_stateless(cli->site) ? "the key itself"
+                                    : found ? "there" : "not there");
         rv = engine->ops->load(engine, ctx, key, &record);
     }
     if (rv == APR_NOTFOUND && found) {
         say_line(cli, "expires: it has expired");
     }
-    if (rv == APR_SUCCESS) {
+    if (rv == APR_SUCCESS && !is_stateless(cli->site)) {
         say_line(cli, "expires: %s", instant(ctx, record.expires));
+    }
+    if (rv == APR_SUCCESS) {
         rv = explain_record(cli, &record);
     }
     return rv == APR_SUCCESS ? explain_user(cli, key) : rv;

@@ -57,6 +57,12 @@ static apr_status_t load(cli_t *cli, const char *key, djs_session_t **session)
     }
 }
 
+/* The key is the session itself: nothing is stored. */
+static int is_stateless(const cli_t *cli)
+{
+    return (cli->site->engine->ops->flags & DJS_ENGINE_STATELESS) != 0;
+}
+
 static void say_key(const djs_session_t *session)
 {
     if (djs_session_key(session) != NULL) {
@@ -178,6 +184,45 @@ static apr_status_t store_again(cli_t *cli, const char *key, const djs_record_t 
                ? djs_fail(cli->ctx, rv, "there is no session under this key to replace") : rv;
 }
 
+/* Without a message: the exit code is the answer. */
+static apr_status_t exists(cli_t *cli, const char *key)
+{
+    djs_engine_t *engine = cli->site->engine;
+    djs_session_t *session;
+    int found = 0;
+    apr_status_t rv = APR_SUCCESS;
+
+    if (is_stateless(cli)) { /* a value that is not good now is none */
+        rv = load(cli, key, &session);
+        djs_forget(cli->ctx);
+        return rv == APR_SUCCESS ? APR_SUCCESS : APR_NOTFOUND;
+    }
+    if (is_key(key)) {
+        rv = engine->ops->exists(engine, cli->ctx, key, &found);
+    }
+    return rv == APR_SUCCESS && !found ? APR_NOTFOUND : rv;
+}
+
+/* A new value; the one given has to be genuine, or with --must-create must not be. */
+static apr_status_t save_cookie(cli_t *cli, const char *key, const djs_value_t *data)
+{
+    int must_create = cli->options.given & CLI_MUST_CREATE;
+    djs_session_t *session;
+    apr_status_t rv;
+
+    if ((exists(cli, key) == APR_SUCCESS) == (must_create != 0)) {
+        return must_create ? djs_fail(cli->ctx, APR_EEXIST, "this is a session already")
+                           : fail_not_found(cli->ctx);
+    }
+    session = djs_session_make(cli->ctx, cli->site, NULL, 0);
+    djs_session_update(cli->ctx, session, data);
+    rv = blame_input(djs_session_create(cli->ctx, session));
+    if (rv == APR_SUCCESS) {
+        say_key(session);
+    }
+    return rv;
+}
+
 static apr_status_t run_save(cli_t *cli, int argc, const char *const *argv)
 {
     djs_record_t record;
@@ -187,6 +232,9 @@ static apr_status_t run_save(cli_t *cli, int argc, const char *const *argv)
 
     if (rv == APR_SUCCESS) {
         rv = cli_object(cli, argv[1], &data);
+    }
+    if (rv == APR_SUCCESS && is_stateless(cli)) {
+        return save_cookie(cli, key, data);
     }
     if (rv == APR_SUCCESS) {
         rv = make_record(cli, data, &record);
@@ -250,6 +298,9 @@ static apr_status_t run_update(cli_t *cli, int argc, const char *const *argv)
         return rv;
     }
     rv = try_update(cli, session, update);
+    if (is_stateless(cli)) {
+        rv = blame_input(rv);
+    }
     for (tries = 1; rv == DJS_ECONFLICT && tries < DJS_SAVE_TRIES_MAX; tries++) {
         djs_forget(ctx);
         rv = djs_session_reload(ctx, session);
@@ -264,19 +315,6 @@ static apr_status_t run_update(cli_t *cli, int argc, const char *const *argv)
         say_key(session);
     }
     return rv;
-}
-
-/* Without a message: the exit code is the answer. */
-static apr_status_t exists(cli_t *cli, const char *key)
-{
-    djs_engine_t *engine = cli->site->engine;
-    int found = 0;
-    apr_status_t rv = APR_SUCCESS;
-
-    if (is_key(key)) {
-        rv = engine->ops->exists(engine, cli->ctx, key, &found);
-    }
-    return rv == APR_SUCCESS && !found ? APR_NOTFOUND : rv;
 }
 
 static apr_status_t run_exists(cli_t *cli, int argc, const char *const *argv)
@@ -295,6 +333,10 @@ static apr_status_t run_delete(cli_t *cli, int argc, const char *const *argv)
 
     if (rv == APR_SUCCESS) {
         rv = exists(cli, key);
+    }
+    if (rv == APR_SUCCESS && is_stateless(cli)) {
+        cli_note("nothing is stored that could be deleted: whoever has this cookie can use it until "
+                 "it is too old, or until the secret key is another one");
     }
     return rv == APR_SUCCESS ? engine->ops->remove(engine, cli->ctx, key) : rv;
 }
