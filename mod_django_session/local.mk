@@ -144,6 +144,7 @@ mod_django_session_mod_django_session_la_SOURCES = \
 	mod_django_session/httpd/mds_auth.c \
 	mod_django_session/httpd/mds_config.c \
 	mod_django_session/httpd/mds_export.c \
+	mod_django_session/httpd/mds_param.c \
 	mod_django_session/httpd/mds_filter.c \
 	mod_django_session/httpd/mds_request.c \
 	mod_django_session/httpd/mds_server.c \

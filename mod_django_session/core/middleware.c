@@ -16,12 +16,21 @@
 djs_middleware_t *djs_middleware_begin(djs_ctx_t *ctx, const djs_site_t *site,
                                        const char *cookie_header)
 {
+    return djs_middleware_begin_with(ctx, site, cookie_header, NULL);
+}
+
+djs_middleware_t *djs_middleware_begin_with(djs_ctx_t *ctx, const djs_site_t *site,
+                                            const char *cookie_header, const char *key)
+{
     djs_middleware_t *mw = apr_pcalloc(ctx->pool, sizeof(*mw));
     apr_array_header_t *keys = djs_cookie_find(ctx, cookie_header, site->settings->cookie_name);
 
     mw->site = site;
-    mw->session = djs_session_make(ctx, site, (const char *const *)keys->elts, keys->nelts);
     mw->had_cookie = keys->nelts > 0;
+    if (key != NULL && !mw->had_cookie) {
+        APR_ARRAY_PUSH(keys, const char *) = key;
+    }
+    mw->session = djs_session_make(ctx, site, (const char *const *)keys->elts, keys->nelts);
     return mw;
 }
 

@@ -58,6 +58,10 @@ typedef struct djs_answer_t {
 djs_middleware_t *djs_middleware_begin(djs_ctx_t *ctx, const djs_site_t *site,
                                        const char *cookie_header);
 
+/** The same with a key from elsewhere, or NULL: it counts where no cookie of our name came. */
+djs_middleware_t *djs_middleware_begin_with(djs_ctx_t *ctx, const djs_site_t *site,
+                                            const char *cookie_header, const char *key);
+
 /**
  * Apply the application's update, if any, save if Django would, say what to send.
  *

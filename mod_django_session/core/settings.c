@@ -289,6 +289,12 @@ static int is_domain(const char *text)
            && text[strlen(text) - 1] != '.';
 }
 
+/* RFC 3986: what is never encoded in an address. */
+static int is_param(const char *text)
+{
+    return is_of(text, "-._~");
+}
+
 static int is_identifier(const char *text)
 {
     return is_of(text, "_$-") && strlen(text) <= 63;
@@ -362,8 +368,8 @@ static const char *print_text(apr_pool_t *pool, const djs_setting_row_t *row, co
     return text ? quote(pool, text) : NULL;
 }
 
-static apr_status_t parse_domain(djs_ctx_t *ctx, const djs_setting_row_t *row, int argc,
-                                 const char *const *argv, void *member)
+static apr_status_t parse_text_or_none(djs_ctx_t *ctx, const djs_setting_row_t *row, int argc,
+                                       const char *const *argv, void *member)
 {
     if (strcasecmp(argv[0], "None") == 0) {
         *(const char **)member = NULL;
@@ -372,7 +378,8 @@ static apr_status_t parse_domain(djs_ctx_t *ctx, const djs_setting_row_t *row, i
     return parse_text(ctx, row, argc, argv, member);
 }
 
-static const char *print_domain(apr_pool_t *pool, const djs_setting_row_t *row, const void *member)
+static const char *print_text_or_none(apr_pool_t *pool, const djs_setting_row_t *row,
+                                      const void *member)
 {
     const char *text = print_text(pool, row, member);
 
@@ -621,8 +628,10 @@ static const kind_t kinds[DJS_KIND_COUNT] = {
                                TOKEN_ALLOWED ", but no attribute of cookies" },
     [DJS_KIND_COOKIE_PATH] = { parse_text, print_text, 0, is_cookie_path,
                                "a path that begins with / and has no ; or space" },
-    [DJS_KIND_COOKIE_DOMAIN] = { parse_domain, print_domain, 0, is_domain,
+    [DJS_KIND_COOKIE_DOMAIN] = { parse_text_or_none, print_text_or_none, 0, is_domain,
                                  "a host name, or None" },
+    [DJS_KIND_PARAM] = { parse_text_or_none, print_text_or_none, 0, is_param,
+                         "letters, digits and -._~, or None" },
     [DJS_KIND_TABLE] = { parse_text, print_text, 0, is_table,
                          "[SCHEMA.]TABLE of letters, digits, _, $ and -, each at most 63" },
     [DJS_KIND_IDENTIFIER] = { parse_text, print_text, 0, is_identifier,

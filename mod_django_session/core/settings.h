@@ -85,6 +85,7 @@ typedef enum djs_setting_kind_t {
     DJS_KIND_COOKIE_NAME,
     DJS_KIND_COOKIE_PATH,
     DJS_KIND_COOKIE_DOMAIN,
+    DJS_KIND_PARAM,
     DJS_KIND_TABLE,
     DJS_KIND_IDENTIFIER,
     DJS_KIND_URL,

@@ -128,6 +128,58 @@ const char *djs_url_login(djs_ctx_t *ctx, const char *login_url, const char *fie
                        write_query(ctx, params), fragment.len > 0 ? "#" : "", fragment.data, NULL);
 }
 
+/* ---- one parameter ---- */
+
+/* "NAME", "NAME=…", in any encoding. */
+static int is_param(djs_ctx_t *ctx, djs_bytes_t part, const char *name, djs_bytes_t *value)
+{
+    const char *equals = part.len > 0 ? memchr(part.data, '=', part.len) : NULL;
+    apr_size_t len = equals != NULL ? (apr_size_t)(equals - part.data) : part.len;
+
+    *value = equals != NULL ? djs_bytes_of(equals + 1, part.len - len - 1) : djs_bytes("");
+    return djs_bytes_is(unquote_plus(ctx, djs_bytes_of(part.data, len)), name);
+}
+
+static void note_value(djs_ctx_t *ctx, djs_bytes_t text, const char **value)
+{
+    djs_bytes_t plain = unquote_plus(ctx, text);
+
+    if (value != NULL && memchr(plain.data, '\0', plain.len) == NULL) {
+        *value = plain.data;
+    }
+}
+
+const char *djs_url_take_param(djs_ctx_t *ctx, const char *query, const char *name,
+                               const char *mask, const char **value)
+{
+    apr_array_header_t *kept = apr_array_make(ctx->pool, 16, sizeof(const char *));
+    const char *part = query, *separator = "";
+    int taken = 0;
+
+    for (;;) {
+        apr_size_t len = strcspn(part, "&;");
+        djs_bytes_t held;
+        int ours = is_param(ctx, djs_bytes_of(part, len), name, &held);
+
+        taken |= ours;
+        if (ours) {
+            note_value(ctx, held, value);
+        }
+        if (!ours || mask != NULL) {
+            const char *text = ours ? apr_pstrcat(ctx->pool, name, "=", mask, NULL)
+                                    : apr_pstrmemdup(ctx->pool, part, len);
+
+            APR_ARRAY_PUSH(kept, const char *) = kept->nelts > 0 ? separator : "";
+            APR_ARRAY_PUSH(kept, const char *) = text;
+        }
+        if (part[len] == '\0') {
+            return taken ? apr_array_pstrcat(ctx->pool, kept, 0) : query;
+        }
+        separator = part[len] == '&' ? "&" : ";";
+        part += len + 1;
+    }
+}
+
 int djs_url_is_clean(const char *url)
 {
     const unsigned char *at;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses that leave us: the way to the login page and back.
+ * Addresses: the way to the login page and back; what must not stay in one.
  */
 #ifndef DJS_URL_H
 #define DJS_URL_H
@@ -14,6 +14,18 @@
  */
 const char *djs_url_login(djs_ctx_t *ctx, const char *login_url, const char *field,
                           const char *next);
+
+/**
+ * Take all parameters of a name out of a query ("a=1&b=2"; ";" parts them, too), or hide what they
+ * hold. The others stay byte for byte.
+ *
+ * @param mask   what stands in the place of their values; NULL: they are removed
+ * @param value  NULL, or gets what the last of them held, decoded; untouched when there is none, or
+ *               when it holds a NUL
+ * @return the query as it is then, in ctx->pool; @a query itself when it has none of them
+ */
+const char *djs_url_take_param(djs_ctx_t *ctx, const char *query, const char *name,
+                               const char *mask, const char **value);
 
 /** A text that can stand in a Location header: no control character, no space, not empty. */
 int djs_url_is_clean(const char *url);

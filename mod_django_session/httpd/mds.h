@@ -25,6 +25,7 @@
 #include "export.h"
 #include "middleware.h"
 #include "stores.h"
+#include "url.h"
 
 /* Declares django_session_module too. */
 APLOG_USE_MODULE(django_session);
@@ -78,6 +79,7 @@ struct mds_server_t {
     const char *params;       /* DBDParams */
     djs_database_t *database; /* NULL: there is none */
     apr_array_header_t *header_names; /* that administrators gave, of const char * */
+    apr_array_header_t *url_params;   /* of DjangoSessionUrlParam; NULL: none */
 };
 
 /** Merged settings as requests use them. */
@@ -186,6 +188,9 @@ struct mds_session_t {
 typedef struct mds_request_t {
     djs_ctx_t ctx;
     const char *cookie;        /* the Cookie header as the client sent it */
+    const char *url_param;     /* the parameter that was taken out of the address */
+    const char *url_key;       /* what it held; secret */
+    int located;               /* the request got so far that its sections are known */
     mds_session_t *sessions;
     int finished;              /* the sessions are saved; what the answer is to carry is known: */
     int status;                /* 0, or what it must be instead of the application's */
@@ -237,6 +242,19 @@ void mds_store_failed(request_rec *r, mds_session_t *session);
 
 /** Answer with 503, and say when to come back. */
 int mds_unavailable(request_rec *r);
+
+/* ---- keys in addresses: mds_param.c ---- */
+
+/** Take the parameter of the section that is known by now out of the address. */
+int mds_take_param(request_rec *r);
+/** The same once all sections are known. */
+int mds_take_param_of_file(request_rec *r);
+/** Before the access log: hide what a request held that did not get so far. */
+int mds_hide_params(request_rec *r);
+/** The key that came in these settings' parameter; NULL: none. Secret. */
+const char *mds_url_key(const mds_request_t *request, const djs_settings_t *settings);
+/** Keys come here in addresses, or one did: no cache and no other site is to hear of it. */
+int mds_has_param(request_rec *r);
 
 /* ---- the hooks of the other files ---- */
 

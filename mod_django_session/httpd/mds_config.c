@@ -347,12 +347,50 @@ static void collect_header_names(mds_server_t *server, const apr_array_header_t 
     apr_array_cat(server->header_names, names);
 }
 
+static void warn_of_url_param(const mds_server_t *server, const char *name)
+{
+    if (ap_state_query(AP_SQ_MAIN_STATE) != AP_SQ_MS_CREATE_PRE_CONFIG
+        || ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_NORMAL) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING | APLOG_STARTUP, 0, server->server,
+                     DJSNO(0107) "DjangoSessionUrlParam %s: whoever sees an address of this kind, "
+                                 "in a history, a chat or another server's log, has the session",
+                     name);
+    }
+}
+
+static void collect_url_param(mds_server_t *server, const djs_settings_t *settings,
+                              apr_pool_t *pool)
+{
+    apr_array_header_t *all = server->url_params;
+    int i;
+
+    for (i = 0; all && i < all->nelts; i++) {
+        if (strcmp(APR_ARRAY_IDX(all, i, const char *), settings->url_param) == 0) {
+            return;
+        }
+    }
+    if (!all) {
+        all = server->url_params = apr_array_make(pool, 1, sizeof(const char *));
+    }
+    APR_ARRAY_PUSH(all, const char *) = settings->url_param;
+    warn_of_url_param(server, settings->url_param);
+}
+
+/* What a virtual host must know of its sections. */
+static void collect_from(mds_server_t *server, const djs_settings_t *settings, apr_pool_t *pool)
+{
+    collect_header_names(server, mds_header_names(pool, settings), pool);
+    if (settings->url_param) {
+        collect_url_param(server, settings, pool);
+    }
+}
+
 /* A <Proxy> section may be of any virtual host. */
-static void collect_everywhere(server_rec *server, const apr_array_header_t *names,
+static void collect_everywhere(server_rec *server, const djs_settings_t *settings,
                                apr_pool_t *pool)
 {
     for (; server; server = server->next) {
-        collect_header_names(mds_server_of(server), names, pool);
+        collect_from(mds_server_of(server), settings, pool);
     }
 }
 
@@ -461,13 +499,12 @@ static int judge(walk_t *walk, mds_server_t *server, mds_dir_t *dir)
 {
     mds_view_t *view = mds_view_of(dir, server, walk->pool);
     djs_ctx_t ctx = { .pool = walk->pool, .now = apr_time_now() };
-    const apr_array_header_t *names = mds_header_names(walk->pool, view->settings);
 
     if (walk->anywhere) {
-        collect_everywhere(walk->anywhere, names, walk->pool);
+        collect_everywhere(walk->anywhere, view->settings, walk->pool);
     }
     else {
-        collect_header_names(server, names, walk->pool);
+        collect_from(server, view->settings, walk->pool);
     }
     if (prepare(&ctx, view) == APR_SUCCESS) {
         return view->on && walk->checked ? check_store(walk, server, dir, view) : 1;

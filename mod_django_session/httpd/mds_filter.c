@@ -136,6 +136,14 @@ static void keep_from_shared_caches(request_rec *r, int has_cookies)
     apr_table_mergen(table, "Cache-Control", "private");
 }
 
+/* The address of the page, and of its error document, holds the key. */
+static void keep_address(request_rec *r)
+{
+    keep_from_shared_caches(r, 1);
+    apr_table_unset(r->headers_out, "Referrer-Policy");
+    apr_table_setn(r->err_headers_out, "Referrer-Policy", "no-referrer");
+}
+
 static void put_headers(request_rec *r, const mds_request_t *request)
 {
     const apr_array_header_t *cookies = request->cookies;
@@ -149,6 +157,9 @@ static void put_headers(request_rec *r, const mds_request_t *request)
     }
     if (cookies->nelts > 0 || request->let_in) {
         keep_from_shared_caches(r, cookies->nelts > 0);
+    }
+    if (mds_has_param(r)) {
+        keep_address(r);
     }
     for (i = 0; i < cookies->nelts; i++) {
         apr_table_addn(r->err_headers_out, "Set-Cookie", APR_ARRAY_IDX(cookies, i, const char *));

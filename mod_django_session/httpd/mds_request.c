@@ -256,7 +256,8 @@ static mds_session_t *begin(request_rec *r, mds_request_t *request, const djs_si
         request->ctx.memo = request->cookie ? memo_of(r->connection) : NULL;
     }
     session->site = site;
-    session->middleware = djs_middleware_begin(&request->ctx, site, request->cookie);
+    session->middleware = djs_middleware_begin_with(&request->ctx, site, request->cookie,
+                                                    mds_url_key(request, site->settings));
     session->next = request->sessions;
     request->sessions = session;
     return session;

@@ -214,3 +214,164 @@ AllowOverride AuthConfig
                          ("DjangoSessionMaxLifetime None\n", "active")):
         file.write_text(text)
         assert server.env(cookie=f"sessionid={key}")["DJANGO_SESSION_STATUS"] == status
+
+
+# ---- DjangoSessionUrlParam ----------------------------------------------------------------------
+
+PARAM = ON + """
+<Location "/other">
+DjangoSessionUrlParam None
+</Location>
+DjangoSessionUrlParam sid
+DjangoSessionEnv On
+Alias /other "@DIR@/cgi"
+<Directory "@DIR@/cgi">
+SetHandler cgi-script
+Options +ExecCGI
+</Directory>
+ErrorDocument 404 /cgi/env
+"""
+
+
+def with_param(site, config=PARAM, **options):
+    server = site.httpd(config, **options)
+    server.expect(107)
+    return server
+
+
+def status_of(env):
+    return env["DJANGO_SESSION_STATUS"], env.get("DJANGO_SESSION_REASON")
+
+
+def is_kept_private(answer):
+    return answer.get("Referrer-Policy") == "no-referrer" \
+        and "private" in ", ".join(answer.all("Cache-Control"))
+
+
+def test_a_key_in_the_address_counts_where_it_may_and_no_cookie_came(each_site):
+    key = each_site.create_session({"a": 1})
+    other = each_site.create_session({"a": 2})
+    server = with_param(each_site)
+    for query in (f"sid={key}", f"x=1&sid={key}", f"%73id={key[:5]}%{ord(key[5]):x}{key[6:]}",
+                  f"sid=strayabcdefgh&sid={key}"):
+        answer = server.get("/cgi/env?" + query)
+        env = answer.json()
+        assert status_of(env) == ("active", None) and json.loads(env["DJANGO_SESSION"]) == {"a": 1}
+        assert is_kept_private(answer) and "Cookie" in answer.vary
+    env = server.env(f"/cgi/env?sid={key}", cookie=f"sessionid={other}")
+    assert json.loads(env["DJANGO_SESSION"]) == {"a": 2}
+    env = server.env(f"/cgi/env?sid={key}", cookie="sessionid=strayabcdefgh")
+    assert status_of(env) == ("new", "unknown-key")
+    answer = server.get("/other/env?x=1&sid=somethingelse")
+    assert status_of(answer.json()) == ("new", "no-cookie")
+    assert answer.json()["QUERY_STRING"] == "x=1&sid=somethingelse"
+    assert answer.get("Referrer-Policy") is None
+
+
+def test_a_key_that_nobody_gave_is_not_taken_from_an_address(site):
+    server = with_param(site)
+    answer = server.get(reply("Django-Session-Set: b=2") + "&sid=abcdefghijklmnopqrstuvwxyz012345")
+    assert answer.status == 200 and is_kept_private(answer)
+    assert answer.cookie() not in (None, "abcdefghijklmnopqrstuvwxyz012345")
+    assert site.database.execute("SELECT count(*) FROM django_session")[0][0] == 1
+    assert not server.get("/cgi/env?sid=abcdefgh12345678").all("Set-Cookie")
+
+
+def test_the_application_and_its_redirects_do_not_see_the_key(site):
+    key = site.create_session({"a": 1})
+    backend = site.backend()
+    backend.answer = lambda request: (302, [("Location", request[1])], json.dumps(
+        [request[1], request[2]]).encode())
+    server = with_param(site, PARAM + f"""
+ProxyPass /app/ {backend.url}
+ProxyPass /raw/ {backend.url} nocanon
+RewriteEngine On
+RewriteRule ^/moved(.*) /there$1 [R]
+RewriteRule ^/inside /cgi/env [PT]
+DjangoSessionHeader On
+<Location "/closed">
+AuthType Django
+Require valid-user
+DjangoUnauthenticated redirect
+</Location>
+""")
+    (server.dir / "htdocs" / "folder").mkdir()
+    for query, rest in ((f"?sid={key}", ""), (f"?a=1&sid={key}&b", "?a=1&b")):
+        for path in ("/app/x", "/raw/x"):
+            answer = server.get(path + query)
+            assert backend.seen[-1][1] == "/x" + rest
+            assert dict(backend.seen[-1][2])["Django-Session"] == '{"a":1}'
+            assert key not in answer.text and key not in answer.get("Location")
+            assert is_kept_private(answer)
+        env = server.env("/cgi/env" + query)
+        assert env["REQUEST_URI"] == "/cgi/env" + rest and env["QUERY_STRING"] == rest[1:]
+        assert key not in json.dumps(env)
+        for path, target in (("/folder", "/folder/"), ("/moved", "/there")):
+            answer = server.get(path + query)
+            assert answer.status in (301, 302) and key not in answer.text
+            assert answer.get("Location").endswith(target + rest) and is_kept_private(answer)
+        env = server.env("/inside" + query)
+        assert status_of(env) == ("active", None) and key not in json.dumps(env)
+        answer = server.get("/closed/x" + query)
+        assert answer.status == 302 and key not in str(answer.headers)
+        answer = server.get("/nowhere" + query)
+        assert answer.status == 404 and is_kept_private(answer)
+        assert key not in answer.text and answer.json()["DJANGO_SESSION"] == '{"a":1}'
+
+
+def test_a_parameter_of_files_is_found_and_hidden(site):
+    """A <Directory> is known only when the address has become a file."""
+    key = site.create_session({"a": 1})
+    server = with_param(site, """DjangoSession On
+<Directory "@DIR@/cgi">
+DjangoSessionUrlParam sid
+</Directory>
+""")
+    env = server.env(f"/cgi/env?sid={key}&a=1")
+    assert status_of(env) == ("active", None) and env["REQUEST_URI"] == "/cgi/env?a=1"
+
+
+def test_no_log_has_the_key(site):
+    """%r, %q, %U and all else; also of requests that are refused before anybody looks at them."""
+    key = site.create_session({"a": 1})
+    server = with_param(site, PARAM + 'CustomLog "@DIR@/access.log" "%r|%q|%U|%>r|%>q|%{QUERY_STRING}e'
+                        '|%{THE_REQUEST}e"\nLimitRequestLine 400\n<Location "/server-status">\n'
+                        "SetHandler server-status\n</Location>\nExtendedStatus On\n",
+                        modules=["status"])
+    assert server.get(f"/cgi/env?sid={key}").status == 200
+    assert server.get(f"/page.txt?a=1&sid={key}&b=2").status == 200
+    page = server.get(f"/server-status?sid={key}").text
+    assert "server-status" in page and key not in page
+    client = server.client()
+    server.expect("AH00135: ")  # a method that nobody knows
+    for line in (f"GET /page.txt?sid={key} HTTP/1.1\r\nHost: a b\r\n\r\n",
+                 f"GET /page.txt?sid={key} HTTP/1.1\r\n\r\n",
+                 f"GET /page.txt?sid={key} extra HTTP/1.1\r\nHost: x\r\n\r\n",
+                 f"GET /page.txt?sid={key}&{'x' * 500} HTTP/1.1\r\nHost: x\r\n\r\n",
+                 f"GET /%2f%00?sid={key} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                 f"NOTHING /page.txt?sid={key} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                 f"GET /page.txt?sid={key}\r\n\r\n"):
+        assert key.encode() not in client.raw(line)
+    server.stop()
+    log = (server.dir / "access.log").read_text()
+    assert log.count("/page.txt") > 12 and key not in log
+    assert "/page.txt?a=1&b=2" in log and "sid=-" in log
+
+
+def test_a_visitor_with_the_parameter_goes_on_with_a_cookie_once_it_is_saved(site):
+    key = site.create_session({"a": 1})
+    server = with_param(site)
+    answer = server.get(reply(update(set={"b": 2})) + f"&sid={key}")
+    assert answer.cookie() == key and site.read_session(key) == {"a": 1, "b": 2}
+    answer = server.get(reply(update(flush=True)) + f"&sid={key}")
+    assert answer.status == 200 and site.read_session(key) is None
+
+
+def test_without_the_directive_an_address_is_left_alone(site):
+    key = site.create_session({"a": 1})
+    server = site.httpd(ON)
+    answer = server.get("/cgi/env?sid=abcdefgh&sessionid=" + key[:7])
+    assert answer.json()["QUERY_STRING"].startswith("sid=abcdefgh&sessionid=")
+    assert status_of(answer.json()) == ("new", "no-cookie")
+    assert answer.get("Referrer-Policy") is None
+    assert not server.has_logged(107)

@@ -435,6 +435,48 @@ static void a_stray_cookie_hides_no_valid_one(void **state)
     }
 }
 
+static void a_key_from_elsewhere_counts_without_a_cookie(void **state)
+{
+    static const struct { const char *cookie, *key, *taken, *why; } cases[] = {
+        { NULL, KEY, KEY, "no cookie at all" },
+        { "other=1", KEY, KEY, "no cookie of our name" },
+        { "sessionid=strayabcdefgh", KEY, NULL, "a cookie wins, even one of no use" },
+        { NULL, "unknownabcdefgh", NULL, "a key that nobody gave is not adopted" },
+        { NULL, "short", NULL, "no key" },
+        { NULL, NULL, NULL, "nothing" },
+    };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memory_site_t *site = site_with(test, "{\"n\":1}");
+        djs_middleware_t *mw = djs_middleware_begin_with(test->ctx, &site->site, cases[i].cookie,
+                                                         cases[i].key);
+        djs_answer_t answer;
+
+        djs_session_get(test->ctx, mw->session, djs_bytes("n"));
+        assert_text(djs_session_key(mw->session), cases[i].taken, cases[i].why);
+        set_number(test, mw->session, "n", 2);
+        assert_status(test->ctx, finish(test, mw, 200, &answer), APR_SUCCESS, cases[i].why);
+        assert_number(memory_engine_count(site->memory), cases[i].taken != NULL ? 1 : 2,
+                      cases[i].why);
+        assert_null(strstr(answer.set_cookie, "unknown"));
+    }
+}
+
+static void a_cookie_that_nobody_sent_is_not_deleted(void **state)
+{
+    test_t *test = *state;
+    memory_site_t *site = memory_site_make(test->pool);
+    djs_middleware_t *mw = djs_middleware_begin_with(test->ctx, &site->site, NULL,
+                                                     "unknownabcdefgh");
+    djs_answer_t answer;
+
+    djs_session_get(test->ctx, mw->session, djs_bytes("n"));
+    assert_status(test->ctx, finish(test, mw, 200, &answer), APR_SUCCESS, "an unknown key");
+    assert_text(answer.set_cookie, NULL, "no cookie came");
+}
+
 static void secure_is_said_when_the_setting_or_the_request_says_so(void **state)
 {
     static const struct { djs_secure_t setting; int request, said; } cases[] = {
@@ -1152,6 +1194,8 @@ int main(void)
         TEST(every_case_of_the_vectors_is_answered_as_django_answers_it),
         TEST(a_request_that_brings_and_changes_nothing_costs_nothing),
         TEST(a_stray_cookie_hides_no_valid_one),
+        TEST(a_key_from_elsewhere_counts_without_a_cookie),
+        TEST(a_cookie_that_nobody_sent_is_not_deleted),
         TEST(secure_is_said_when_the_setting_or_the_request_says_so),
         TEST(an_application_that_sets_the_cookie_itself_wins),
         TEST(an_update_is_applied_and_saved),

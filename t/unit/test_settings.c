@@ -59,6 +59,7 @@ static const struct { const char *first, *second; } examples[DJS_KIND_COUNT] = {
     [DJS_KIND_COOKIE_NAME] = { "one", "two" },
     [DJS_KIND_COOKIE_PATH] = { "/one", "/two" },
     [DJS_KIND_COOKIE_DOMAIN] = { "one.example", "None" },
+    [DJS_KIND_PARAM] = { "one", "None" },
     [DJS_KIND_TABLE] = { "one", "other.two" },
     [DJS_KIND_IDENTIFIER] = { "one", "two" },
     [DJS_KIND_URL] = { "/one", "https://two.example/" },
@@ -133,7 +134,8 @@ static void what_leaks_another_tenants_data_is_never_for_htaccess(void **state)
     static const char *const server_only[] = {
         "DjangoSessionEngine", "DjangoSecretKey", "DjangoSecretKeyFallbacks", "DjangoSessionTable",
         "DjangoUseTZ", "DjangoTimeZone", "DjangoSessionOnStoreError", "DjangoSessionStoreTimeout",
-        "DjangoSessionUpdate", "DjangoUserTable", "DjangoUsernameField", "DjangoUserIdField",
+        "DjangoSessionUpdate", "DjangoSessionUrlParam",
+        "DjangoUserTable", "DjangoUsernameField", "DjangoUserIdField",
         "DjangoAuthBackends"
     };
     size_t i;

@@ -65,10 +65,44 @@ static void an_address_is_clean_without_blanks_and_controls(void **state)
     }
 }
 
+static void a_parameter_is_taken_out_or_hidden_and_the_rest_stays(void **state)
+{
+    static const struct { const char *query, *taken, *hidden, *value, *why; } cases[] = {
+        { "sid=key", "", "sid=-", "key", "nothing else" },
+        { "a=1&sid=key&b=2", "a=1&b=2", "a=1&sid=-&b=2", "key", "in the middle" },
+        { "a=1&sid=key", "a=1", "a=1&sid=-", "key", "at the end" },
+        { "sid=key&a=1", "a=1", "sid=-&a=1", "key", "at the beginning" },
+        { "sid=one&a&sid=two", "a", "sid=-&a&sid=-", "two", "the last counts, as in Django" },
+        { "a=1;sid=key;b", "a=1;b", "a=1;sid=-;b", "key", "parted as of old" },
+        { "%73i%64=k%65y+1", "", "sid=-", "key 1", "encoded" },
+        { "sid", "", "sid=-", "", "no value" },
+        { "sid=a=b", "", "sid=-", "a=b", "an equals sign in it" },
+        { "sid=k%00y&x", "x", "sid=-&x", NULL, "a NUL" },
+        { "sid=%zz%", "", "sid=-", "%zz%", "no encoding at all" },
+        { "", "", "", NULL, "no query" },
+        { "&&a==%61&", "&&a==%61&", "&&a==%61&", NULL, "byte for byte" },
+        { "SID=x&sidx=y&xsid=z&a=sid", "SID=x&sidx=y&xsid=z&a=sid", "SID=x&sidx=y&xsid=z&a=sid",
+          NULL, "other names" },
+    };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *value = NULL;
+
+        assert_text(djs_url_take_param(test->ctx, cases[i].query, "sid", NULL, &value),
+                    cases[i].taken, cases[i].why);
+        assert_text(value, cases[i].value, cases[i].why);
+        assert_text(djs_url_take_param(test->ctx, cases[i].query, "sid", "-", NULL),
+                    cases[i].hidden, cases[i].why);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         TEST(the_way_to_the_login_page_is_djangos),
+        TEST(a_parameter_is_taken_out_or_hidden_and_the_rest_stays),
         TEST(an_address_is_clean_without_blanks_and_controls),
     };
 
