@@ -184,7 +184,7 @@ STORES = {
 
 
 # Whose engines are not built yet. Take a name out when its engine lands.
-TO_COME = {"file", "signed_cookies"}
+TO_COME = {"file"}
 
 
 class Pair:
