@@ -65,6 +65,24 @@ if HAVE_CMOCKA
 check_LTLIBRARIES += t/unit/libdjstest.la
 check_PROGRAMS += $(UNIT_TESTS)
 endif
+
+# Fuzz targets, one program for each t/fuzz/fuzz_*.c and one line here for each program; its corpus is
+# t/fuzz/corpus/*. Where configure was not told --enable-fuzz the main() that tries the corpus is taken
+# from libdjsfuzz.la; with it libFuzzer's, by -fsanitize=fuzzer.
+FUZZ_TARGETS = \
+	t/fuzz/fuzz_json \
+	t/fuzz/fuzz_pickle \
+	t/fuzz/fuzz_signed
+
+check_LTLIBRARIES += t/fuzz/libdjsfuzz.la
+t_fuzz_libdjsfuzz_la_SOURCES = t/fuzz/fuzz.c t/fuzz/fuzz.h
+if FUZZ
+noinst_PROGRAMS += $(FUZZ_TARGETS)
+else
+check_PROGRAMS += $(FUZZ_TARGETS)
+t_fuzz_libdjsfuzz_la_SOURCES += t/fuzz/replay.c
+endif
+LDADD += t/fuzz/libdjsfuzz.la $(FUZZ_LIBS)
 t_unit_libdjstest_la_SOURCES = \
 	t/unit/databases.c \
 	t/unit/databases.h \
@@ -90,7 +108,7 @@ t_unit_libdjstest_la_SOURCES += \
 endif
 
 # The session object by remote control, for t/django_engine.
-noinst_PROGRAMS = t/unit/session_driver
+noinst_PROGRAMS += t/unit/session_driver
 t_unit_session_driver_CPPFLAGS = -I$(djs_dir)/cli $(store_cppflags)
 t_unit_session_driver_LDADD = libdjsstore.la libdjscore.la $(APR_LIBS)
 t_unit_session_driver_SOURCES = \
@@ -155,6 +173,6 @@ check-valgrind:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)' \
 	    AM_LOG_FLAGS='$(VALGRIND) $(VALGRIND_FLAGS)'
 
-EXTRA_DIST += t/bench t/checks t/django_engine t/lsan.supp t/servers.py t/valgrind.supp \
+EXTRA_DIST += t/bench t/checks t/django_engine t/fuzz t/lsan.supp t/servers.py t/valgrind.supp \
 	t/vectors t/httpd t/unit/django_memcached t/unit/django_tables t/unit/pickles.py \
 	t/unit/tap t/unit/with_servers

@@ -1632,6 +1632,7 @@ apr_status_t djs_pickle_loads(djs_ctx_t *ctx, djs_bytes_t pickle, djs_value_t **
     reader.truths[0] = sized(djs_value_make_bool(ctx->pool, 0), 0);
     reader.truths[1] = sized(djs_value_make_bool(ctx->pool, 1), 0);
     reader.nothing = make_container(&reader, DJS_TYPE_TUPLE);
+    reader.stack = with_room(reader.scratch, NULL, 0, &reader.size, sizeof(djs_value_t *));
     rv = run(&reader);
     apr_pool_destroy(reader.scratch);
     if (rv == APR_SUCCESS) {

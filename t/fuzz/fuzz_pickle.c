@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pickles: what is read is written in each protocol and read again the same; JSON and the comparison
+ * take whatever comes of it.
+ */
+#include "fuzz.h"
+#include "json.h"
+#include "pickle.h"
+
+void fuzz_one(djs_ctx_t *ctx, djs_bytes_t bytes)
+{
+    djs_value_t *value, *back;
+    djs_bytes_t pickle, again, json;
+    int protocol;
+
+    if (djs_pickle_loads(ctx, bytes, &value) != APR_SUCCESS) {
+        FUZZ_CHECK(ctx->problem != NULL);
+        return;
+    }
+    for (protocol = 2; protocol <= DJS_PICKLE_PROTOCOL_MAX; protocol++) {
+        FUZZ_CHECK(djs_pickle_dumps(ctx, protocol, value, &pickle) == APR_SUCCESS);
+        FUZZ_CHECK(djs_pickle_loads(ctx, pickle, &back) == APR_SUCCESS);
+        FUZZ_CHECK(djs_value_same(value, back));
+        FUZZ_CHECK(djs_pickle_dumps(ctx, protocol, back, &again) == APR_SUCCESS);
+        FUZZ_CHECK(djs_bytes_equal(pickle, again));
+    }
+    (void)djs_value_truthy(value);
+    (void)djs_value_equal(value, back);
+    if (djs_json_dumps_exactly(ctx, value, &json) == APR_SUCCESS) {
+        FUZZ_CHECK(djs_json_loads(ctx, DJS_JSON_UTF8, json, &back) == APR_SUCCESS ||
+                   bytes.len > DJS_JSON_DEPTH_MAX);
+    }
+    json = djs_json_dumps(ctx, DJS_JSON_SPACED, value);
+    FUZZ_CHECK(djs_json_loads(ctx, DJS_JSON_UTF8, json, &back) == APR_SUCCESS ||
+               bytes.len > DJS_JSON_DEPTH_MAX);
+}

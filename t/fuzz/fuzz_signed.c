@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Stored sessions: as they come, with a genuine signature over whatever it is, and what was signed is
+ * read again.
+ */
+#include <string.h>
+
+#include "fuzz.h"
+#include "encode.h"
+#include "signing.h"
+#include "wire.h"
+
+/* The bytes with a signature that is ours. */
+static djs_bytes_t sign(djs_ctx_t *ctx, const djs_keyring_t *keys, djs_bytes_t bytes)
+{
+    unsigned char mac[DJS_SIGNING_MAC_MAX];
+    const int len = djs_signing_salted_hmac(DJS_HMAC_SHA256, DJS_SALT_SESSION_STORE "signer",
+                                            djs_keyring_key(keys, 0), bytes, mac);
+    djs_bytes_t signature;
+
+    FUZZ_CHECK(len > 0);
+    signature = djs_base64_encode(ctx, DJS_BASE64_URL, djs_bytes_of((char *)mac, (apr_size_t)len));
+    return djs_bytes_of(apr_pstrcat(ctx->pool, apr_pstrmemdup(ctx->pool, bytes.data, bytes.len), ":",
+                                    signature.data, NULL),
+                        bytes.len + 1 + signature.len);
+}
+
+static void check_read(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t stored)
+{
+    djs_value_t *value, *back;
+    djs_bytes_t again;
+    int key;
+
+    if (djs_wire_read(ctx, wire, stored, &value, &key, NULL) != APR_SUCCESS) {
+        FUZZ_CHECK(ctx->problem != NULL);
+        djs_forget(ctx);
+        return;
+    }
+    FUZZ_CHECK(key == 0);
+    FUZZ_CHECK(djs_wire_write(ctx, wire, value, &again) == APR_SUCCESS);
+    FUZZ_CHECK(djs_wire_read(ctx, wire, again, &back, &key, NULL) == APR_SUCCESS);
+    FUZZ_CHECK(djs_value_same(value, back));
+}
+
+static void check_signing(djs_ctx_t *ctx, const djs_keyring_t *keys, djs_bytes_t bytes)
+{
+    const djs_signer_t *signer = djs_signer_make(ctx->pool, keys, "salt", DJS_SIGNING_SHA256);
+    djs_bytes_t text, back;
+    int compress;
+
+    for (compress = 0; compress <= 1; compress++) {
+        FUZZ_CHECK(djs_signing_dumps(ctx, signer, compress, bytes, &text) == APR_SUCCESS);
+        FUZZ_CHECK(djs_signing_loads(ctx, signer, 0, text, &back) == APR_SUCCESS);
+        FUZZ_CHECK(djs_bytes_equal(bytes, back));
+    }
+}
+
+void fuzz_one(djs_ctx_t *ctx, djs_bytes_t bytes)
+{
+    djs_keyring_t *keys = djs_keyring_make(ctx->pool, djs_bytes("fuzz"), NULL, 0);
+    const djs_wire_t *wire = djs_wire_make(ctx->pool, keys, DJS_WIRE_SIGNED, NULL);
+
+    check_read(ctx, wire, bytes);
+    if (bytes.len == 0 || memchr(bytes.data, '\0', bytes.len) == NULL) {
+        check_read(ctx, wire, sign(ctx, keys, bytes));
+    }
+    check_signing(ctx, keys, bytes);
+}
