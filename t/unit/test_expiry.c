@@ -11,6 +11,8 @@
 
 /* Vectors that hold for the current Django. */
 #define EXPIRY_CURRENT 177
+/* Those in which an older Django stored a datetime. */
+#define DATETIME_CASES 61
 
 static djs_value_t *read_json(test_t *test, const char *json)
 {
@@ -148,6 +150,75 @@ static void every_expiry_of_the_vectors_is_answered_as_django_answers_it(void **
     assert_number(checked, EXPIRY_CURRENT, "cases of the current Django");
 }
 
+/* A datetime from its `tagged` form. */
+static djs_value_t *tagged_datetime(test_t *test, const djs_value_t *tagged)
+{
+    const djs_value_t *offset = djs_value_get(tagged, djs_bytes("offset"));
+    djs_value_t *zone = NULL;
+    djs_moment_t moment;
+
+    assert_status(test->ctx,
+                  djs_moment_fromisoformat(test->ctx, djs_value_str(djs_value_get(
+                                               tagged, djs_bytes("$datetime"))), &moment),
+                  APR_SUCCESS, "a vector's date");
+    if (djs_value_type(offset) != DJS_TYPE_NULL) {
+        zone = djs_value_make_timezone(test->pool, DJS_TIMEZONE_PYTZ, (apr_interval_time_t)(
+                                           djs_value_float(offset) * APR_USEC_PER_SEC), NULL);
+    }
+    return djs_value_make_time(test->pool, DJS_TYPE_DATETIME, moment.local, zone, 0);
+}
+
+/* What Django up to 4.0 stores where sessions are pickled. */
+static void datetimes_of_older_djangos_are_ends_as_well(void **state)
+{
+    test_t *test = *state;
+    const json_t *cases = test_vectors(test->pool, "expiry.json", 272);
+    const json_t *a_case;
+    int checked = 0;
+    size_t i;
+
+    json_array_foreach(cases, i, a_case) {
+        const char *tagged = vector_text(a_case, "session_tagged");
+        memory_site_t *site = memory_site_make(test->pool);
+        djs_session_t *session = memory_site_session(test->ctx, site, NULL);
+        const djs_value_t *stored = NULL;
+
+        if (tagged != NULL) {
+            stored = djs_value_get(read_json(test, tagged), djs_bytes("_session_expiry"));
+        }
+        if (stored == NULL || djs_value_type(stored) != DJS_TYPE_DICT ||
+            djs_value_get(stored, djs_bytes("$datetime")) == NULL) {
+            continue;
+        }
+        test->ctx->now = test_time(json_object_get(a_case, "now"));
+        site->settings.cookie_age = test_time(json_object_get(a_case, "cookie_age"));
+        site->site.zone = json_is_true(json_object_get(a_case, "use_tz")) ? NULL : &naive_utc;
+        djs_session_set(test->ctx, session, djs_bytes("_session_expiry"),
+                        tagged_datetime(test, stored));
+        check_answers(test, a_case, site, session, vector_name(test->pool, a_case));
+        checked++;
+    }
+    assert_number(checked, DATETIME_CASES, "cases with a datetime");
+}
+
+static void other_types_of_pickles_are_no_end(void **state)
+{
+    static const djs_span_t hour = { 0, 3600, 0 };
+    test_t *test = *state;
+    memory_site_t *site = memory_site_make(test->pool);
+    djs_expiry_t expiry;
+
+    /* Django adds it to a date as if it were a number of seconds, which is a TypeError. */
+    assert_status(test->ctx, djs_expiry_of(test->ctx, &site->settings, NULL,
+                                           djs_value_make_span(test->pool, hour), &expiry),
+                  DJS_EFORMAT, "a timedelta");
+    djs_forget(test->ctx);
+    assert_status(test->ctx, djs_expiry_of(test->ctx, &site->settings, NULL,
+                                           djs_value_make_time(test->pool, DJS_TYPE_DATE, 0, NULL,
+                                                               0), &expiry),
+                  DJS_EFORMAT, "a date without a time");
+}
+
 static void numbers_that_lead_out_of_the_calendar_are_refused(void **state)
 {
     static const struct { const char *json; apr_status_t rv; const char *why; } cases[] = {
@@ -247,6 +318,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         TEST(every_expiry_of_the_vectors_is_answered_as_django_answers_it),
+        TEST(datetimes_of_older_djangos_are_ends_as_well),
+        TEST(other_types_of_pickles_are_no_end),
         TEST(numbers_that_lead_out_of_the_calendar_are_refused),
         TEST(only_null_and_zero_can_end_with_the_browser),
         TEST(without_use_tz_dates_are_the_zones_and_the_end_is_an_instant),
