@@ -35,6 +35,7 @@ typedef struct djs_export_conf_t {
 
 /* CHOICE values, in the order of the words in their rows. */
 typedef enum { DJS_ON_STORE_ERROR_DENY, DJS_ON_STORE_ERROR_ANONYMOUS } djs_on_store_error_t;
+typedef enum { DJS_SERIALIZER_JSON, DJS_SERIALIZER_PICKLE } djs_serializer_t;
 typedef enum { DJS_SECURE_OFF, DJS_SECURE_ON, DJS_SECURE_AUTO } djs_secure_t;
 typedef enum {
     DJS_SAMESITE_OFF,

@@ -24,6 +24,7 @@
 
 struct djs_wire_t {
     djs_wire_layout_t layout;
+    int pickled; /* what is inside: a pickle, else JSON */
     const djs_keyring_t *keys;
     const djs_signer_t *signer; /* of SIGNED and COOKIE */
     const char *legacy_salt;    /* of SIGNED and LEGACY */
@@ -46,6 +47,7 @@ djs_wire_t *djs_wire_make(apr_pool_t *pool, const djs_keyring_t *keys, djs_wire_
     djs_wire_t *wire = apr_pcalloc(pool, sizeof(*wire));
 
     wire->layout = layout;
+    wire->pickled = layout == DJS_WIRE_PICKLE || layout == DJS_WIRE_DJANGO_REDIS;
     wire->keys = keys;
     wire->cookie = "";
     if (salt == NULL) {
@@ -69,6 +71,15 @@ djs_wire_t *djs_wire_make(apr_pool_t *pool, const djs_keyring_t *keys, djs_wire_
     if (layout == DJS_WIRE_SIGNED || layout == DJS_WIRE_COOKIE) {
         wire->signer = djs_signer_make(pool, keys, salt, DJS_SIGNING_SHA256_OR_SHA1);
     }
+    return wire;
+}
+
+djs_wire_t *djs_wire_make_pickled(apr_pool_t *pool, const djs_keyring_t *keys,
+                                  djs_wire_layout_t layout, const char *salt)
+{
+    djs_wire_t *wire = djs_wire_make(pool, keys, layout, salt);
+
+    wire->pickled |= layout != DJS_WIRE_JSON && layout != DJS_WIRE_DJANGO_REDIS_JSON;
     return wire;
 }
 
@@ -233,17 +244,12 @@ static djs_json_charset_t charset_of(const djs_wire_t *wire)
                ? DJS_JSON_UTF8 : DJS_JSON_LATIN1;
 }
 
-static int is_pickled(const djs_wire_t *wire)
-{
-    return wire->layout == DJS_WIRE_PICKLE || wire->layout == DJS_WIRE_DJANGO_REDIS;
-}
-
 static apr_status_t serialize(djs_ctx_t *ctx, const djs_wire_t *wire, const djs_value_t *value,
                               djs_bytes_t *data)
 {
     apr_status_t rv;
 
-    if (is_pickled(wire)) {
+    if (wire->pickled) {
         return djs_pickle_dumps(ctx, DJS_PICKLE_PROTOCOL, value, data);
     }
     rv = djs_json_dumps_exactly(ctx, value, data);
@@ -256,8 +262,8 @@ static apr_status_t serialize(djs_ctx_t *ctx, const djs_wire_t *wire, const djs_
 static apr_status_t deserialize(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t data,
                                 djs_value_t **value)
 {
-    return is_pickled(wire) ? djs_pickle_loads(ctx, data, value)
-                            : djs_json_loads(ctx, charset_of(wire), data, value);
+    return wire->pickled ? djs_pickle_loads(ctx, data, value)
+                         : djs_json_loads(ctx, charset_of(wire), data, value);
 }
 
 apr_status_t djs_wire_inspect(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t stored,

@@ -54,6 +54,13 @@ djs_wire_t *djs_wire_make(apr_pool_t *pool, const djs_keyring_t *keys, djs_wire_
                           const char *salt);
 
 /**
+ * The same for a site whose SESSION_SERIALIZER is a PickleSerializer: SIGNED, LEGACY, COOKIE and
+ * SEALED texts with a pickle inside. The other layouts are what they are.
+ */
+djs_wire_t *djs_wire_make_pickled(apr_pool_t *pool, const djs_keyring_t *keys,
+                                  djs_wire_layout_t layout, const char *salt);
+
+/**
  * The same wire for the texts of one cookie: what DJS_WIRE_SEALED binds them to. Other layouts do
  * not care. Shares everything with @a wire; @a cookie is borrowed.
  */
@@ -74,7 +81,8 @@ typedef struct djs_wire_facts_t {
  * @param value  untouched on failure
  * @param facts  NULL, or gets what is known: of a genuine text that cannot be decoded also key and
  *               time
- * @return APR_SUCCESS; DJS_EBADSIG; DJS_EFORMAT (genuine, but undecodable); DJS_ELIMIT
+ * @return APR_SUCCESS; DJS_EBADSIG; DJS_EFORMAT (genuine, but undecodable); DJS_EUNSUPPORTED (a
+ *         pickle of what is no plain value); DJS_ELIMIT
  */
 apr_status_t djs_wire_inspect(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t stored,
                               djs_value_t **value, djs_wire_facts_t *facts) DJS_MUST_CHECK;

@@ -18,10 +18,12 @@ typedef struct parts_t {
     djs_database_t *database;
 } parts_t;
 
-/* Rows and files: signed texts. */
-static const djs_wire_t *signed_wire(const parts_t *parts)
+/* Texts with a signature, or sealed, around what the site's serializer writes. */
+static const djs_wire_t *wire_of(const parts_t *parts, djs_wire_layout_t layout)
 {
-    return djs_wire_make(parts->pool, parts->keys, DJS_WIRE_SIGNED, NULL);
+    return parts->settings->serializer == DJS_SERIALIZER_PICKLE
+               ? djs_wire_make_pickled(parts->pool, parts->keys, layout, NULL)
+               : djs_wire_make(parts->pool, parts->keys, layout, NULL);
 }
 
 static apr_status_t open_db(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *site)
@@ -92,7 +94,7 @@ static apr_status_t open_cached_db(djs_ctx_t *ctx, const parts_t *parts, djs_sit
 static apr_status_t open_cookies(const parts_t *parts, djs_wire_layout_t layout, djs_site_t *site)
 {
     site->engine = djs_engine_cookies_make(parts->pool, layout);
-    site->wire = djs_wire_make(parts->pool, parts->keys, layout, NULL);
+    site->wire = wire_of(parts, layout);
     return APR_SUCCESS;
 }
 
@@ -113,7 +115,7 @@ static const struct {
     const char *name;
     const char *dotted; /* Django's SESSION_ENGINE; NULL: Django has no such engine */
     int needs_database;
-    /* Sets the engine; and the wire, where it is not the signed_wire() that is there. */
+    /* Sets the engine; and the wire, where it is not the one that is there: of rows and files. */
     apr_status_t (*open)(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *site);
 } engines[] = {
     { "db", "django.contrib.sessions.backends.db", 1, open_db },
@@ -203,7 +205,7 @@ static apr_status_t open_site(djs_ctx_t *ctx, apr_pool_t *pool, const djs_settin
     if (rv == APR_SUCCESS) {
         parts.keys = keys;
         opened->engine = engine;
-        opened->wire = signed_wire(&parts);
+        opened->wire = wire_of(&parts, DJS_WIRE_SIGNED); /* rows and files */
         rv = engine != NULL ? APR_SUCCESS : open_engine(ctx, &parts, opened);
     }
     if (rv == APR_SUCCESS && database != NULL) {

@@ -133,6 +133,7 @@ static void what_leaks_another_tenants_data_is_never_for_htaccess(void **state)
 {
     static const char *const server_only[] = {
         "DjangoSessionEngine", "DjangoSecretKey", "DjangoSecretKeyFallbacks", "DjangoSessionTable",
+        "DjangoSessionSerializer",
         "DjangoUseTZ", "DjangoTimeZone", "DjangoSessionOnStoreError", "DjangoSessionStoreTimeout",
         "DjangoSessionUpdate", "DjangoSessionUrlParam",
         "DjangoUserTable", "DjangoUsernameField", "DjangoUserIdField",

@@ -6,6 +6,7 @@
 #include "support.h"
 #include "encode.h"
 #include "json.h"
+#include "tagged.h"
 #include "wire.h"
 
 #include <stdlib.h>
@@ -131,14 +132,33 @@ static void check_legacy(test_t *test, const json_t *a_case, const char *name)
     check_written_again(test, legacy, DJS_WIRE_LEGACY, json, a_case, name);
 }
 
-/* The serializer that this layout does not have: refused, and nothing of it is run. */
+static void check_tagged(test_t *test, const djs_wire_t *wire, djs_bytes_t stored,
+                         const char *tagged, const char *name)
+{
+    djs_value_t *value = NULL;
+
+    djs_forget(test->ctx);
+    assert_status(test->ctx, djs_wire_inspect(test->ctx, wire, stored, &value, NULL), APR_SUCCESS,
+                  name);
+    assert_text(tagged_text(test->pool, value), tagged, name);
+    assert_status(test->ctx, djs_wire_write(test->ctx, wire, value, &stored), APR_SUCCESS, name);
+    assert_status(test->ctx, djs_wire_inspect(test->ctx, wire, stored, &value, NULL), APR_SUCCESS,
+                  name);
+    assert_text(tagged_text(test->pool, value), tagged, "written and read again");
+}
+
+/* For a site that pickles, a session with its types; for one that does not, unreadable. */
 static void check_pickle(test_t *test, const json_t *a_case, const char *name)
 {
-    djs_wire_t *wire = djs_wire_make(test->pool, case_keys(test->pool, a_case), DJS_WIRE_SIGNED,
-                                     vector_need(a_case, "salt"));
+    djs_keyring_t *keys = case_keys(test->pool, a_case);
+    const char *salt = vector_need(a_case, "salt");
+    djs_wire_t *plain = djs_wire_make(test->pool, keys, DJS_WIRE_SIGNED, salt);
+    djs_wire_t *pickled = djs_wire_make_pickled(test->pool, keys, DJS_WIRE_SIGNED, salt);
+    djs_bytes_t stored = djs_bytes(vector_need(a_case, "session_data"));
 
-    check_read(test, wire, djs_bytes(vector_need(a_case, "session_data")), DJS_EFORMAT, NULL,
-               DJS_WIRE_SIGNED, name);
+    check_read(test, plain, stored, DJS_EFORMAT, NULL, DJS_WIRE_SIGNED, name);
+    check_tagged(test, pickled, stored, vector_need(json_object_get(a_case, "decode"), "tagged"),
+                 name);
 }
 
 /*
@@ -353,6 +373,31 @@ static void a_layout_reads_what_its_contract_says(void **state)
             }
             djs_forget(test->ctx);
         }
+    }
+}
+
+static void neither_serializer_reads_the_other(void **state)
+{
+    static const djs_wire_layout_t layouts[] = { DJS_WIRE_SIGNED, DJS_WIRE_LEGACY, DJS_WIRE_COOKIE,
+                                                 DJS_WIRE_SEALED };
+    test_t *test = *state;
+    djs_keyring_t *keys = keyring(test->pool, "secret", NULL);
+    size_t i;
+
+    for (i = 0; i < COUNT(layouts); i++) {
+        djs_wire_t *plain = djs_wire_make(test->pool, keys, layouts[i], NULL);
+        djs_wire_t *pickled = djs_wire_make_pickled(test->pool, keys, layouts[i], NULL);
+        djs_bytes_t of_plain, of_pickled;
+
+        djs_forget(test->ctx);
+        assert_status(test->ctx, djs_wire_write(test->ctx, plain, value_of(test, "{\"a\":1}"),
+                                                &of_plain), APR_SUCCESS, "JSON");
+        assert_status(test->ctx, djs_wire_write(test->ctx, pickled, value_of(test, "{\"a\":1}"),
+                                                &of_pickled), APR_SUCCESS, "pickle");
+        check_tagged(test, pickled, of_pickled, "{\"a\":1}", "its own");
+        check_read(test, plain, of_plain, APR_SUCCESS, "{\"a\":1}", layouts[i], "its own");
+        check_read(test, plain, of_pickled, DJS_EFORMAT, NULL, layouts[i], "a pickle as JSON");
+        check_read(test, pickled, of_plain, DJS_EFORMAT, NULL, layouts[i], "JSON as a pickle");
     }
 }
 
@@ -593,6 +638,7 @@ int main(void)
         TEST(what_signing_dumps_wrote_reads_as_its_json),
         TEST(genuine_texts_with_odd_content_read_as_django_reads_them),
         TEST(a_layout_reads_what_its_contract_says),
+        TEST(neither_serializer_reads_the_other),
         TEST(django_redis_writes_json_with_spaces),
         TEST(a_sealed_session_is_bound_to_its_cookie),
         TEST(fallback_keys_read_every_layout_and_write_none),
