@@ -172,6 +172,7 @@ static int status_of(apr_status_t failure, const djs_site_t *site)
         return STATUS_BAD_REQUEST;
     case DJS_EINVAL:
     case DJS_EFORMAT:
+    case DJS_EUNSUPPORTED: /* a value that the serializer cannot keep: Django's TypeError */
         return STATUS_SERVER_ERROR;
     }
     return site->settings->on_store_error == DJS_ON_STORE_ERROR_DENY ? STATUS_UNAVAILABLE : 0;

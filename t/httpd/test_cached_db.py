@@ -26,23 +26,36 @@ def cache(redis):
     yield redis
 
 
+SERIALIZERS = {"django-redis": "django_redis.serializers.pickle.PickleSerializer",
+               "django-redis-json": "django_redis.serializers.json.JSONSerializer"}
+
+
 @pytest.fixture
-def site(make_site, cache):
+def form():
+    """Of the cached values. Pickles, as nearly every site has them, where a test asks for them."""
+    return "django-redis-json"
+
+
+pickled = pytest.mark.parametrize("form", ["django-redis"])
+
+
+@pytest.fixture
+def site(make_site, cache, form):
     return make_site(SESSION_ENGINE="django.contrib.sessions.backends.cached_db", CACHES={
         "default": {"BACKEND": "django_redis.cache.RedisCache",
-                    "LOCATION": "redis://127.0.0.1:%d/0" % cache.port, "OPTIONS": {
-                        "SERIALIZER": "django_redis.serializers.json.JSONSerializer"}}})
+                    "LOCATION": "redis://127.0.0.1:%d/0" % cache.port,
+                    "OPTIONS": {"SERIALIZER": SERIALIZERS[form]}}})
 
 
-def directive(cache):
-    return ("DjangoSessionCache redis://127.0.0.1:%d/0 format=django-redis-json timeout=60s\n"
-            "DjangoSessionStoreTimeout 120s\n" % cache.port)
+def directive(cache, form="django-redis-json"):
+    return ("DjangoSessionCache redis://127.0.0.1:%d/0 format=%s timeout=60s\n"
+            "DjangoSessionStoreTimeout 120s\n" % (cache.port, form))
 
 
 @pytest.fixture
-def server(site, cache):
+def server(site, cache, form):
     return site.httpd("DjangoSession On\nDjangoSessionEngine cached_db\nDjangoSessionUpdate Login\n"
-                      + directive(cache))
+                      + directive(cache, form))
 
 
 STORE = ("from django.contrib.sessions.backends.cached_db import SessionStore\n"
@@ -127,6 +140,26 @@ def test_a_session_that_is_deleted_by_hand_is_not_made_again(site, server):
     assert update(server, key, increment={"n": 1}).status == 400
     assert row(site, key) is None and cached(site, key) is None
     assert shown(server, key) is None
+
+
+@pickled
+def test_a_tuple_that_django_has_cached_is_the_list_of_its_row(site, server):
+    key = django(site, "s = SessionStore()\ns['t'] = (1, 2)\ns.save()\nresult = s.session_key")
+    site.secrets.add(key)
+    assert django(site, "result = repr(cache.get(%r))" % (KEY + key)) == "{'t': (1, 2)}"
+    assert update(server, key, set={"n": 1}).status == 200
+    assert row(site, key) == {"t": [1, 2], "n": 1}
+    assert shown(server, key) == {"t": [1, 2], "n": 1}
+
+
+@pickled
+def test_what_json_cannot_hold_is_refused_and_changes_nothing(site, server):
+    """Put there by somebody else: Django's save fails at the row with a TypeError, which is a 500."""
+    key = create(site, n=1)
+    django(site, "cache.set(%r, {'n': 1, 'bytes': b'x'})" % (KEY + key))
+    server.expect(132)
+    assert update(server, key, increment={"n": 1}).status == 500
+    assert row(site, key) == {"n": 1}
 
 
 def test_a_dead_cache_costs_a_warning_a_minute_and_nothing_else(site, server, cache):

@@ -118,6 +118,21 @@ class PostgreSQL:
         return site.database.server
 
 
+class Memcached:
+    """Sessions go with it; users stay."""
+
+    database = "sqlite"
+    forgetful = True
+    stops = ["fast", "immediate"]
+    expected = []
+
+    def start(self, site):
+        server = site.keep(servers.Memcached())
+        self.config = ("DjangoSessionEngine cache\nDjangoSessionCache memcached://127.0.0.1:%d\n"
+                       % server.port)
+        return server
+
+
 class Redis:
     """Sessions go with it; users stay."""
 
@@ -133,7 +148,7 @@ class Redis:
         return server
 
 
-STORES = {"PostgreSQL": PostgreSQL(), "Redis": Redis()}
+STORES = {"PostgreSQL": PostgreSQL(), "Memcached": Memcached(), "Redis": Redis()}
 CASES = [(name, how) for name, store in STORES.items() for how in store.stops]
 
 
