@@ -1087,7 +1087,9 @@ static void write_members(writer_t *to, const djs_value_t *dict, char hidden)
         if (written++ > 0) {
             write_text(to, comma);
         }
-        write_name(to, key, djs_value_key(dict, i));
+        /* What stands for a key of another type is no text, so it begins with no ASCII. */
+        write_name(to, key, key.len > 0 && (key.data[0] & 0x80) != 0 ? djs_value_key(dict, i)
+                                                                     : NULL);
         write_text(to, colon);
         write_value(to, value);
     }
