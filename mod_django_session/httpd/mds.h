@@ -123,6 +123,7 @@ typedef struct mds_process_t {
     apr_pool_t *pool;           /* the configuration's, then the child's own; under the lock */
     struct apr_thread_mutex_t *lock; /* NULL: only one thread is here */
     int running;                /* requests are being served */
+    int stopping;               /* the child comes to its end */
     mds_dir_t *sections;        /* all that were made at start */
 } mds_process_t;
 
@@ -154,6 +155,16 @@ apr_status_t mds_view_open(djs_ctx_t *ctx, mds_view_t *view) DJS_MUST_CHECK;
 void mds_shm_begin(void);
 /** Make what the configuration names. */
 int mds_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server);
+
+/* ---- clean-up in the background: mds_clear.c ---- */
+
+/** Is there what it needs? DJS_EINVAL: the problem names the directive. */
+apr_status_t mds_clear_check(djs_ctx_t *ctx, const djs_settings_t *settings) DJS_MUST_CHECK;
+/** Have mod_watchdog call us, where a virtual host wants it. */
+int mds_clear_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                          server_rec *server);
+/** A child begins: what is to be known when it ends. */
+void mds_clear_child_init(apr_pool_t *pchild, server_rec *server);
 
 /* ---- other modules: mds_api.c ---- */
 
@@ -204,6 +215,9 @@ typedef struct mds_request_t {
 } mds_request_t;
 
 void mds_request_register(void);
+
+/** The request that a call is made for; NULL: none. */
+request_rec *mds_request_of(const djs_ctx_t *ctx);
 
 /** At the start of a client's request: what looks like ours is taken out of its headers. */
 int mds_pre_connection(conn_rec *connection, void *socket);

@@ -66,7 +66,8 @@ static const char *set_directive(cmd_parms *cmd, void *section, int argc, char *
     if (!strchr(row->context, 'H') && ap_check_cmd_context(cmd, NOT_IN_HTACCESS)) {
         return refuse_htaccess(cmd);
     }
-    error = ap_check_cmd_context(cmd, NOT_IN_LIMIT);
+    error = ap_check_cmd_context(cmd, strchr(row->context, 'D') ? NOT_IN_LIMIT
+                                                               : NOT_IN_DIR_CONTEXT);
     if (error) {
         return error;
     }
@@ -489,6 +490,9 @@ static apr_status_t prepare(djs_ctx_t *ctx, mds_view_t *view)
 {
     apr_status_t rv = mds_engine_check(ctx, view->settings->engine);
 
+    if (rv == APR_SUCCESS) {
+        rv = mds_clear_check(ctx, view->settings);
+    }
     if (rv != APR_SUCCESS || !view->on) {
         return rv;
     }

@@ -165,6 +165,11 @@ static void warn(void *baton, const char *line)
 static const djs_host_t host = { .trace = trace, .warn = warn };
 static const djs_host_t quiet_host = { .warn = warn };
 
+request_rec *mds_request_of(const djs_ctx_t *ctx)
+{
+    return ctx->host == &host || ctx->host == &quiet_host ? ctx->baton : NULL;
+}
+
 static request_rec *first_of(request_rec *r)
 {
     while (r->main || r->prev) {

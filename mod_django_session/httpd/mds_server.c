@@ -47,6 +47,7 @@ void mds_process_begin(apr_pool_t *pconf)
     mds_process.pool = pconf;
     mds_process.lock = NULL;
     mds_process.running = 0;
+    mds_process.stopping = 0;
     opened = NULL;
 }
 
@@ -163,7 +164,7 @@ static int lend_held(void *data, djs_ctx_t *ctx, djs_dbd_lent_t *lent)
 {
     const mds_server_t *server = data;
     const module *mod_dbd = ap_find_linked_module("mod_dbd.c");
-    request_rec *r = ctx->baton;
+    request_rec *r = mds_request_of(ctx);
     ap_dbd_t *connection;
 
     if (!r || !mod_dbd || !ap_get_module_config(r->request_config, mod_dbd)

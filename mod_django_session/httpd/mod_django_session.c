@@ -14,6 +14,7 @@ static void register_hooks(apr_pool_t *pool)
      */
     static const char *const after_export[] = { "mod_rewrite.c", "mod_env.c", "mod_headers.c",
                                                 NULL };
+    static const char *const before_threads[] = { "mod_watchdog.c", NULL };
 
     (void)pool;
     mds_api_register();
@@ -23,8 +24,11 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_test_config(mds_dump_config, NULL, NULL, APR_HOOK_MIDDLE);
     /* mds_shm.c: before there are children */
     ap_hook_post_config(mds_post_config, NULL, NULL, APR_HOOK_MIDDLE);
-    /* mds_server.c */
-    ap_hook_child_init(mds_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    /* mds_clear.c: registered before mod_watchdog looks; told of the end before all threads are */
+    ap_hook_post_config(mds_clear_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(mds_clear_child_init, NULL, NULL, APR_HOOK_REALLY_LAST);
+    /* mds_server.c: ready before mod_watchdog starts its threads */
+    ap_hook_child_init(mds_child_init, NULL, before_threads, APR_HOOK_MIDDLE);
     /* mds_request.c: before anything can take a client's header for ours */
     mds_request_register();
     ap_hook_pre_connection(mds_pre_connection, NULL, NULL, APR_HOOK_MIDDLE);

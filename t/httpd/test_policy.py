@@ -2,7 +2,11 @@
 """How long sessions live: sliding expiry, a hard end, keys in addresses, clean-up of what is over."""
 import json
 import re
+import threading
 
+import pytest
+
+import harness
 from test_session import reply, update
 
 ON = "DjangoSession On\nDjangoSessionUpdate On\n"
@@ -375,3 +379,125 @@ def test_without_the_directive_an_address_is_left_alone(site):
     assert status_of(answer.json()) == ("new", "no-cookie")
     assert answer.get("Referrer-Policy") is None
     assert not server.has_logged(107)
+
+
+# ---- DjangoSessionClearInterval -----------------------------------------------------------------
+
+def add_expired(site, count, key="expired"):
+    """Rows whose time is over, as many, with keys of their own."""
+    site.django.run(
+        "from django.contrib.sessions.models import Session\n"
+        "from django.utils import timezone\n"
+        "import datetime\n"
+        "end = timezone.now() - datetime.timedelta(seconds=1)\n"
+        "Session.objects.bulk_create([Session(session_key='%s%%08d' %% i, session_data='x' * 100,\n"
+        "                                     expire_date=end) for i in range(%d)])" % (key, count))
+
+
+def rows(site, keys="%"):
+    return site.database.execute("SELECT count(*) FROM django_session WHERE session_key LIKE %s",
+                                 (keys,))[0][0]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_expired_rows_go_in_the_background_and_no_request_fails(make_site, kind):
+    site = make_site(kind)
+    keys = [site.create_session({"n": 0}) for _ in range(4)]
+    add_expired(site, 2000)
+    server = site.httpd(ON + "DjangoSessionClearInterval 1s\n")
+    asked = {key: 0 for key in keys}
+    wrong = []
+    over = threading.Event()
+
+    def client(key):
+        cookie = f"sessionid={key}"
+        while not over.is_set():
+            answer = server.get(reply(update(increment={"n": 1})), cookie=cookie)
+            asked[key] += 1
+            env = server.env(cookie=cookie)
+            if answer.status != 200 or json.loads(env["DJANGO_SESSION"])["n"] != asked[key]:
+                wrong.append((answer, env))
+
+    threads = [threading.Thread(target=client, args=(key,)) for key in keys]
+    for thread in threads:
+        thread.start()
+    try:
+        harness.wait_until(lambda: rows(site, "expired%") == 0, "the clean-up")
+        # One process at a time did it, in its time, and said so.
+        harness.wait_until(lambda: sum(cleared(server)) == 2000, "the log")
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert not wrong and all(asked.values())
+    assert {key: site.read_session(key)["n"] for key in keys} == asked
+    # It comes again, for what expires later.
+    add_expired(site, 10, "later")
+    harness.wait_until(lambda: rows(site, "later%") == 0, "the next time")
+    assert rows(site) == 4
+
+
+def cleared(server):
+    """How many each clearing removed, by the log."""
+    return [int(n) for n in re.findall(r"DJS0109: engine \w+: (\d+) expired sessions removed\b",
+                                       server.log)]
+
+
+def test_each_store_of_the_sections_is_cleared_once(site):
+    site.database.execute("CREATE TABLE tenant AS SELECT * FROM django_session")
+    site.database.execute("CREATE UNIQUE INDEX tenant_key ON tenant (session_key)")
+    add_expired(site, 3)
+    site.database.execute("INSERT INTO tenant SELECT * FROM django_session")
+    server = site.httpd("""DjangoSessionClearInterval 1s
+<Location "/a">
+DjangoSession On
+</Location>
+<Location "/b">
+DjangoSession On
+DjangoSessionCookieName other
+</Location>
+<Location "/tenant">
+DjangoSession On
+DjangoSessionTable tenant
+</Location>
+""")
+    harness.wait_until(lambda: rows(site) == 0, "the site's table")
+    harness.wait_until(lambda: site.database.execute("SELECT count(*) FROM tenant")[0][0] == 0,
+                       "the tenant's")
+    server.stop()
+    assert sorted(cleared(server)) == [3, 3]
+
+
+def test_a_clearing_that_fails_is_told_and_tried_again(site):
+    site.database.execute("ALTER TABLE django_session RENAME TO away")
+    server = site.httpd("DjangoSession On\nDjangoSessionClearInterval 1s\n")
+    server.expect(108)
+    harness.wait_until(lambda: server.has_logged(108), "the failure")
+    site.database.execute("ALTER TABLE away RENAME TO django_session")
+    add_expired(site, 3)
+    harness.wait_until(lambda: rows(site) == 0, "the next time")
+
+
+def test_without_the_directive_nothing_is_removed(site):
+    add_expired(site, 3)
+    site.httpd(ON).stop()
+    assert rows(site) == 3
+
+
+@pytest.mark.parametrize("section", ["Location", "Directory", "Files", "If", "Proxy"])
+def test_a_section_cannot_say_when_stores_are_cleared(site, section):
+    argument = '"true"' if section == "If" else '"/x"'
+    server = site.httpd(f"<{section} {argument}>\nDjangoSessionClearInterval 1h\n</{section}>\n",
+                        start=False)
+    status, output = server.configtest()
+    assert status == 1 and "DjangoSessionClearInterval" in output
+
+
+@pytest.mark.parametrize("mpm", ["prefork", "worker"])
+def test_a_server_stops_in_the_middle_of_a_clearing(site, mpm):
+    add_expired(site, 20000)
+    server = site.httpd("DjangoSession On\nDjangoSessionClearInterval 1s\n", mpm=mpm)
+    harness.wait_until(lambda: rows(site) < 20000, "the first batch")
+    server.stop()
+    server.start()
+    harness.wait_until(lambda: rows(site) == 0, "the rest")

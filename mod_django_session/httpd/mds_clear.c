@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DjangoSessionClearInterval: Django's clearsessions in the background.
+ *
+ * mod_watchdog has a thread in each child; of a singleton's threads one at a time is at work, which
+ * is that of one process. Each store is cleared in its engine's own batches. Between two batches the
+ * thread rests as long as the batch took, so that at least half of the time the store is others', and
+ * each batch has a patience of its own. A child that is told to end stops after the batch.
+ */
+#include "mds.h"
+
+#include <apr_optional.h>
+#include <mod_watchdog.h>
+
+#define WATCHDOG "_django_session_clear_"
+
+/* How often the log tells how far it is. */
+#define REPORT_EVERY apr_time_from_sec(5)
+
+/* A store that is cleared, however many virtual hosts and sections use it. */
+typedef struct store_t {
+    server_rec *server;
+    djs_engine_t *engine;
+    apr_interval_time_t interval;
+    apr_interval_time_t patience;
+} store_t;
+
+/* One clearing of it. */
+typedef struct round_t {
+    const store_t *store;
+    djs_ctx_t ctx;
+    apr_size_t done;
+    apr_time_t batch_began;
+    apr_time_t reported;
+} round_t;
+
+/* ---- in a child ---- */
+
+static void rest(round_t *round, apr_size_t done)
+{
+    if (done > round->done) {
+        apr_sleep(apr_time_now() - round->batch_began);
+    }
+    round->done = done;
+    round->batch_began = apr_time_now();
+    round->ctx.patience = mds_load(&mds_process.stopping) ? 0 : round->store->patience;
+}
+
+static void progress(void *baton, apr_size_t done)
+{
+    round_t *round = baton;
+
+    rest(round, done);
+    if (round->batch_began - round->reported >= REPORT_EVERY) {
+        round->reported = round->batch_began;
+        ap_log_error(APLOG_MARK, APLOG_INFO, 0, round->store->server,
+                     DJSNO(0141) "engine %s: %" APR_SIZE_T_FMT " expired sessions removed so far",
+                     round->store->engine->ops->name, done);
+    }
+}
+
+static void report(const round_t *round, apr_status_t rv, apr_size_t removed)
+{
+    const store_t *store = round->store;
+
+    if (rv != APR_SUCCESS && !mds_load(&mds_process.stopping)) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, store->server,
+                     DJSNO(0108) "engine %s: expired sessions are not removed, but for %"
+                                 APR_SIZE_T_FMT ": %s",
+                     store->engine->ops->name, removed,
+                     round->ctx.problem ? round->ctx.problem : djs_status_name(rv));
+    }
+    else if (removed > 0) {
+        ap_log_error(APLOG_MARK, APLOG_INFO, 0, store->server,
+                     DJSNO(0109) "engine %s: %" APR_SIZE_T_FMT " expired sessions removed%s",
+                     store->engine->ops->name, removed, rv == APR_SUCCESS ? "" : ", to go on");
+    }
+}
+
+static apr_status_t clear(int state, void *data, apr_pool_t *pool)
+{
+    static const djs_host_t host = { .progress = progress };
+    const store_t *store = data;
+    round_t round = { .store = store };
+    apr_size_t removed = 0;
+    apr_status_t rv;
+
+    if (state != AP_WATCHDOG_STATE_RUNNING || mds_load(&mds_process.stopping)) {
+        return APR_SUCCESS;
+    }
+    round.reported = round.batch_began = round.ctx.now = apr_time_now();
+    round.ctx.patience = store->patience;
+    round.ctx.host = &host;
+    round.ctx.baton = &round;
+    apr_pool_create(&round.ctx.pool, pool);
+    rv = store->engine->ops->clear_expired(store->engine, &round.ctx, &removed);
+    report(&round, rv, removed);
+    apr_pool_destroy(round.ctx.pool);
+    return APR_SUCCESS; /* else mod_watchdog would not come again */
+}
+
+static apr_status_t stop(void *unused)
+{
+    (void)unused;
+    mds_publish(&mds_process.stopping, 1);
+    return APR_SUCCESS;
+}
+
+void mds_clear_child_init(apr_pool_t *pchild, server_rec *server)
+{
+    (void)server;
+    apr_pool_pre_cleanup_register(pchild, NULL, stop);
+}
+
+/* ---- at start ---- */
+
+apr_status_t mds_clear_check(djs_ctx_t *ctx, const djs_settings_t *settings)
+{
+    if (settings->clear_interval != 0 && !APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance)) {
+        return djs_fail(ctx, DJS_EINVAL,
+                        "DjangoSessionClearInterval needs mod_watchdog, which is not loaded; write "
+                        "LoadModule watchdog_module modules/mod_watchdog.so");
+    }
+    return APR_SUCCESS;
+}
+
+typedef struct collection_t {
+    apr_pool_t *pool;
+    apr_array_header_t *stores; /* of store_t * */
+} collection_t;
+
+static store_t *store_of(const collection_t *all, djs_engine_t *engine)
+{
+    store_t *store;
+    int i;
+
+    for (i = 0; i < all->stores->nelts; i++) {
+        if (APR_ARRAY_IDX(all->stores, i, store_t *)->engine == engine) {
+            return APR_ARRAY_IDX(all->stores, i, store_t *);
+        }
+    }
+    store = apr_pcalloc(all->pool, sizeof(*store));
+    store->engine = engine;
+    APR_ARRAY_PUSH(all->stores, store_t *) = store;
+    return store;
+}
+
+/* Of several wishes for one store the shortest interval is kept. */
+static int collect(void *all, mds_view_t *view)
+{
+    const djs_settings_t *settings = view->settings;
+    store_t *store;
+
+    if (settings->clear_interval == 0 || !view->on || !view->site
+        || !view->site->engine->ops->clear_expired) {
+        return 1;
+    }
+    store = store_of(all, view->site->engine);
+    if (store->interval == 0 || settings->clear_interval < store->interval) {
+        store->server = view->server->server;
+        store->interval = settings->clear_interval;
+        store->patience = settings->store_timeout;
+    }
+    return 1;
+}
+
+static apr_status_t enlist(apr_pool_t *pconf, const apr_array_header_t *stores)
+{
+    APR_OPTIONAL_FN_TYPE(ap_watchdog_get_instance) *get
+        = APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_get_instance);
+    APR_OPTIONAL_FN_TYPE(ap_watchdog_register_callback) *add
+        = APR_RETRIEVE_OPTIONAL_FN(ap_watchdog_register_callback);
+    ap_watchdog_t *watchdog;
+    apr_status_t rv = get(&watchdog, WATCHDOG, 0, 1, pconf);
+    int i;
+
+    for (i = 0; rv == APR_SUCCESS && i < stores->nelts; i++) {
+        const store_t *store = APR_ARRAY_IDX(stores, i, const store_t *);
+
+        rv = add(watchdog, store->interval, store, clear);
+    }
+    return rv;
+}
+
+int mds_clear_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                          server_rec *server)
+{
+    collection_t all = { pconf, apr_array_make(ptemp, 1, sizeof(store_t *)) };
+    apr_status_t rv;
+
+    (void)plog;
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK; /* httpd reads it once more before it starts */
+    }
+    (void)mds_each_view(pconf, server, collect, &all);
+    if (all.stores->nelts == 0) {
+        return OK;
+    }
+    rv = enlist(pconf, all.stores);
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_ERR | APLOG_STARTUP, rv, server,
+                     DJSNO(0142) "mod_watchdog cannot be had for DjangoSessionClearInterval");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return OK;
+}
