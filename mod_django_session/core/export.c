@@ -276,7 +276,8 @@ static const char *reason_of(const djs_export_facts_t *facts)
     return reason != DJS_REASON_NONE ? djs_reason_name(reason) : NULL;
 }
 
-/* When it ends; nothing when there is none, or when what it says of its end is of no use. */
+/* When it ends; nothing when there is none, when what it says of its end is of no use, or when the
+   store does not tell. */
 static void tell_env_end(teller_t *teller)
 {
     djs_session_t *session = teller->facts->session;
@@ -286,7 +287,9 @@ static void tell_env_end(teller_t *teller)
 
     if (djs_session_status(session) == DJS_SESSION_ACTIVE &&
         djs_session_expiry(&quiet, session, &expiry) == APR_SUCCESS) {
-        expires = apr_off_t_toa(teller->ctx->pool, apr_time_sec(djs_session_ends(session)));
+        if (djs_session_ends(session) != 0) {
+            expires = apr_off_t_toa(teller->ctx->pool, apr_time_sec(djs_session_ends(session)));
+        }
         browser_close = flag(expiry.browser_close);
     }
     tell(teller, "DJANGO_SESSION_EXPIRES", expires);

@@ -634,7 +634,9 @@ class Site:
 
     def directives(self, extra=""):
         """What every configuration needs: the database and the key."""
-        return self.database.directives(extra) + "DjangoSecretKey %s\n" % self.secret_key
+        patience = "DjangoSessionStoreTimeout 60s\n" if os.environ.get("DJS_WRAP") else ""
+        return (self.database.directives(extra) + patience
+                + "DjangoSecretKey %s\n" % self.secret_key)
 
     def httpd(self, config="DjangoSession On", dbd="", base=True, **options):
         """A started httpd with this site's database and key."""

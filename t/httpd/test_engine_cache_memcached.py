@@ -92,6 +92,14 @@ def test_of_three_servers_each_session_is_on_the_one_of_the_client(make_cached, 
         assert cached.read(key) == {"hits": number + 1}
 
 
+def test_an_end_that_memcached_does_not_tell_is_not_told(make_cached):
+    cached = make_cached()
+    env = cached.httpd().env(cookie=f"sessionid={cached.write(hits=1)}")
+    assert env["DJANGO_SESSION_STATUS"] == "active"
+    assert "DJANGO_SESSION_EXPIRES" not in env
+    assert env["DJANGO_SESSION_EXPIRE_AT_BROWSER_CLOSE"] == "0"
+
+
 def test_no_increment_of_many_clients_is_lost(make_cached):
     cached = make_cached()
     server = cached.httpd(mpm="event")
