@@ -85,6 +85,7 @@ class Store:
     engine = "db"
     database = "sqlite"
     pickles = False  # the values are pickled, not JSON
+    serializer = None  # "pickle": Django's PickleSerializer
 
     def __init__(self, **differences):
         self.__dict__.update(differences)
@@ -94,11 +95,15 @@ class Store:
 
     def settings(self):
         """Django's, beside the database's."""
-        return {"SESSION_ENGINE": "django.contrib.sessions.backends." + self.engine}
+        settings = {"SESSION_ENGINE": "django.contrib.sessions.backends." + self.engine}
+        if self.serializer == "pickle":
+            settings["SESSION_SERIALIZER"] = "django.contrib.sessions.serializers.PickleSerializer"
+        return settings
 
     def directives(self):
         """The module's, beside the database's."""
-        return "DjangoSessionEngine %s\n" % self.engine
+        return "DjangoSessionEngine %s\nDjangoSessionSerializer %s\n" % (
+            self.engine, self.serializer or "json")
 
     def close(self):
         pass
@@ -156,8 +161,10 @@ STORES = {
     "db, SQLite": Store(),
     "db, PostgreSQL": Store(database="postgresql"),
     "db, MariaDB": Store(database="mariadb"),
+    "db, pickled": Store(serializer="pickle", pickles=True),
     "file": FileStore(),
     "signed_cookies": Store(engine="signed_cookies"),
+    "signed_cookies, pickled": Store(engine="signed_cookies", serializer="pickle", pickles=True),
     "memcached, pymemcache": CacheStore(kind=servers.Memcached, format="pymemcache",
                                         backend=MEMCACHED + "PyMemcacheCache"),
     "memcached, pylibmc": CacheStore(kind=servers.Memcached, format="pylibmc",
