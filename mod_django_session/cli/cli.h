@@ -59,7 +59,10 @@ apr_status_t cli_explain(cli_t *cli, int argc, const char *const *argv);
 
 /* ---- Input ----------------------------------------------------------------------------------- */
 
-/** The bytes of an argument; "-" is what standard input has left, less one newline at its end. */
+/** The bytes of an argument; "-" is what standard input has left. */
+apr_status_t cli_bytes(cli_t *cli, const char *argument, djs_bytes_t *bytes) DJS_MUST_CHECK;
+
+/** The same of a text: of standard input less one newline at its end. */
 apr_status_t cli_text(cli_t *cli, const char *argument, djs_bytes_t *text) DJS_MUST_CHECK;
 
 /** A session key; "-" is the next line of standard input. */
@@ -75,6 +78,9 @@ apr_status_t cli_object(cli_t *cli, const char *argument, djs_value_t **value) D
 
 /** One line of result. */
 void cli_say(djs_bytes_t line);
+
+/** Bytes of a result that is no text. */
+void cli_put(djs_bytes_t bytes);
 
 /** One line of JSON, as Python's json writes it, compact. */
 void cli_say_json(cli_t *cli, const djs_value_t *value);

@@ -25,7 +25,7 @@ static void say_commands(void)
     for (i = 0; i < count; i++) {
         printf("  %s%s%s", commands[i].name, *commands[i].arguments ? " " : "",
                commands[i].arguments);
-        for (bit = 1; bit <= CLI_FORMAT; bit <<= 1) {
+        for (bit = 1; bit <= CLI_LAST; bit <<= 1) {
             const char *value;
             const char *name = cli_option_name(bit, &value);
 
@@ -94,7 +94,7 @@ static apr_status_t check_usage(djs_ctx_t *ctx, const cli_options_t *options,
         return djs_fail(ctx, DJS_EINVAL, "usage: djsession %s%s%s", command->name,
                         *command->arguments ? " " : "", command->arguments);
     }
-    for (bit = 1; bit <= CLI_FORMAT; bit <<= 1) {
+    for (bit = 1; bit <= CLI_LAST; bit <<= 1) {
         if ((options->given & bit) && !(command->options & bit)) {
             const char *value;
 

@@ -60,21 +60,28 @@ static apr_status_t need_input(cli_t *cli)
     return rv;
 }
 
-apr_status_t cli_text(cli_t *cli, const char *argument, djs_bytes_t *text)
+apr_status_t cli_bytes(cli_t *cli, const char *argument, djs_bytes_t *bytes)
 {
     apr_status_t rv;
 
     if (strcmp(argument, "-") != 0) {
-        *text = djs_bytes(argument);
+        *bytes = djs_bytes(argument);
         return APR_SUCCESS;
     }
     rv = need_input(cli);
     if (rv == APR_SUCCESS) {
-        *text = cli->input;
+        *bytes = cli->input;
         cli->input = djs_bytes_of(NULL, 0);
-        if (text->data[text->len - 1] == '\n') {
-            text->len--;
-        }
+    }
+    return rv;
+}
+
+apr_status_t cli_text(cli_t *cli, const char *argument, djs_bytes_t *text)
+{
+    apr_status_t rv = cli_bytes(cli, argument, text);
+
+    if (rv == APR_SUCCESS && strcmp(argument, "-") == 0 && text->data[text->len - 1] == '\n') {
+        text->len--;
     }
     return rv;
 }
@@ -131,8 +138,13 @@ void cli_say(djs_bytes_t line)
     if (progress_shown != 0 && isatty(STDOUT_FILENO)) {
         cli_progress_end();
     }
-    fwrite(line.data, 1, line.len, stdout);
+    cli_put(line);
     putchar('\n');
+}
+
+void cli_put(djs_bytes_t bytes)
+{
+    fwrite(bytes.data, 1, bytes.len, stdout);
 }
 
 void cli_say_json(cli_t *cli, const djs_value_t *value)

@@ -20,7 +20,8 @@ static const struct {
     { CLI_SALT, "salt", "SALT" },
     { CLI_MAX_AGE, "max-age", "DURATION" },
     { CLI_LEGACY, "legacy", NULL },
-    { CLI_FORMAT, "format", "signed|legacy|json" },
+    { CLI_FORMAT, "format", "signed|legacy|pickle|json|django-redis|django-redis-json" },
+    { CLI_FLAGS, "flags", "NUMBER" },
 };
 
 #define OWN ((int)(sizeof(own) / sizeof(own[0])))
@@ -165,6 +166,9 @@ static apr_status_t take_own(djs_ctx_t *ctx, reading_t *reading, const option_t 
         break;
     case CLI_FORMAT:
         options->format = value;
+        break;
+    case CLI_FLAGS:
+        options->flags = value;
         break;
     }
     return APR_SUCCESS;

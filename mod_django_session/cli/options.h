@@ -20,7 +20,9 @@ enum {
     CLI_SALT = 1 << 2,
     CLI_MAX_AGE = 1 << 3,
     CLI_LEGACY = 1 << 4,
-    CLI_FORMAT = 1 << 5
+    CLI_FORMAT = 1 << 5,
+    CLI_FLAGS = 1 << 6,
+    CLI_LAST = CLI_FLAGS
 };
 
 typedef struct cli_options_t {
@@ -31,6 +33,7 @@ typedef struct cli_options_t {
     const char *salt;
     const char *max_age;
     const char *format;
+    const char *flags;
     int help;
     int version;
     int shown_secrets; /* a secret stood on the command line, where `ps` shows it */

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """djsession: commands, options, exit codes, and what Django makes of what it wrote."""
 
+import datetime
 import json
 import os
+import pickle
 import pty
 import re
 import subprocess
+import zlib
 
 import pytest
 
@@ -423,8 +426,58 @@ def test_decode_looks_at_the_age_when_told_to(tool):
     tool("decode", legacy, "--max-age", "1h", expected=UNREADABLE)
 
 
+def run_binary(*words, given, expected=DONE):
+    """Of a store's value that is no text."""
+    done = subprocess.run([str(harness.djsession_path()), *words], input=given,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, **harness.identity())
+    assert done.returncode == expected, (done.returncode, done.stdout, done.stderr)
+    return done.stdout
+
+
+@pytest.mark.parametrize("layout", ["pickle", "django-redis"])
+def test_python_unpickles_what_encode_wrote_and_the_other_way_round(layout):
+    value = json.loads(ALL_KINDS)
+    pickled = run_binary("encode", "--format", layout, given=ALL_KINDS.encode())
+    assert pickle.loads(pickled) == value and pickled.endswith(b".")
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        stored = pickle.dumps(value, protocol)
+        assert run_binary("decode", "--format", layout, given=stored) == ALL_KINDS.encode() + b"\n"
+    typed = {"pair": (1, b"ab"), "when": datetime.datetime(2024, 2, 29, 12)}
+    assert json.loads(run_binary("decode", "--format", layout, given=pickle.dumps(typed))) == {
+        "pair": [1, "YWI="], "when": "2024-02-29T12:00:00"}
+    run_binary("decode", "--format", layout, given=b"{}", expected=UNREADABLE)
+    run_binary("decode", "--format", layout, given=pickle.dumps(json.loads), expected=UNREADABLE)
+
+
+def test_decode_reads_compressed_values_of_django_redis_and_of_memcached():
+    stored = zlib.compress(pickle.dumps({"a": 1}))
+    assert run_binary("decode", "--format", "django-redis", given=stored) == b'{"a":1}\n'
+    assert run_binary("decode", "--flags", "9", given=stored) == b'{"a":1}\n'
+    assert run_binary("decode", "--flags", "1", given=pickle.dumps({"a": 1})) == b'{"a":1}\n'
+    for flags, given, expected in (("1", stored, UNREADABLE), ("0", b"bytes", UNREADABLE),
+                                   ("16", b"text", UNREADABLE), ("2", b"5", UNREADABLE),
+                                   ("x", b"5", USAGE), ("-1", b"5", USAGE), ("1k", b"5", USAGE),
+                                   ("99999999999", b"5", USAGE)):
+        run_binary("decode", "--flags", flags, given=given, expected=expected)
+
+
+def test_django_redis_json_has_spaces(tool):
+    assert tool.say("encode", '{"a":[1,2]}', "--format", "django-redis-json") == '{"a": [1, 2]}'
+    assert tool.say("decode", '{"a": [1, 2]}', "--format", "django-redis-json") == '{"a":[1,2]}'
+
+
+@pytest.mark.parametrize("layout", ["signed", "legacy"])
+def test_signed_values_hold_what_the_serializer_says(tool, layout):
+    words = ["--format", layout, "--session-serializer", "pickle"]
+    stored = tool.say("encode", ALL_KINDS, *words)
+    assert tool.say("decode", stored, *words) == ALL_KINDS
+    tool("decode", stored, "--format", layout, expected=UNREADABLE)
+    tool("decode", tool.say("encode", "{}", "--format", layout), *words, expected=UNREADABLE)
+
+
 def test_formats_that_are_not_there_are_named(tool):
-    for words in (["--format", "xml"], ["--format", "json", "--legacy"]):
+    for words in (["--format", "xml"], ["--format", "json", "--legacy"],
+                  ["--flags", "1"]):
         tool("encode", "{}", *words, expected=USAGE)
 
 
