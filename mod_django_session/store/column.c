@@ -85,12 +85,16 @@ const char *djs_column_write(djs_ctx_t *ctx, const djs_column_t *column, apr_tim
 /* Ten times this fits in microseconds, and is behind the year 9999. */
 #define EPOCH_MAX APR_INT64_C(100000000000)
 
-/* "-"? digits ["." digits]. What is no number is "infinity". */
+/* "-"? digits ["." digits], or one of PostgreSQL's two infinities. */
 static apr_status_t read_epoch(djs_ctx_t *ctx, djs_bytes_t text, apr_time_t *instant)
 {
     apr_size_t first = text.len > 0 && text.data[0] == '-', i;
     apr_time_t seconds = 0, fraction = 0, weight = APR_USEC_PER_SEC;
 
+    if (djs_bytes_is(text, "Infinity") || djs_bytes_is(text, "-Infinity")) {
+        *instant = first > 0 ? DJS_MOMENT_MIN : DJS_MOMENT_MAX - 1;
+        return APR_SUCCESS;
+    }
     for (i = first; i < text.len && apr_isdigit(text.data[i]) && seconds < EPOCH_MAX; i++) {
         seconds = seconds * 10 + (text.data[i] - '0');
     }
