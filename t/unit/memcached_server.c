@@ -170,7 +170,12 @@ void memcached_server_kill(memcached_server_t *server)
 
 void memcached_server_pause(memcached_server_t *server, int pause)
 {
+    int status;
+
     must(kill(server->pid, pause ? SIGSTOP : SIGCONT) == 0, "kill");
+    if (pause) { /* until all of its threads stand still */
+        must(waitpid(server->pid, &status, WUNTRACED) == server->pid && WIFSTOPPED(status), "stop");
+    }
 }
 
 void memcached_server_revive(memcached_server_t *server)

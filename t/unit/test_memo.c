@@ -164,7 +164,7 @@ static void *run_stream(void *data)
     apr_pool_create(&pool, NULL);
     for (i = 0; i < 20000; i++) {
         djs_ctx_t *ctx = test_ctx(pool);
-        const char *from = apr_psprintf(pool, "input %d", (i + stream->number) % 5);
+        const char *from = apr_psprintf(pool, "input %d", (i + stream->number) % 3);
         djs_bytes_t to;
         int detail;
 
