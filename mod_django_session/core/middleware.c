@@ -110,7 +110,7 @@ static int is_due(djs_ctx_t *ctx, const job_t *job)
         djs_session_expiry(ctx, session, &expiry) != APR_SUCCESS) {
         return 1;
     }
-    moved = expiry.date - djs_session_ends(session);
+    moved = djs_session_ends_if_saved(ctx, session, &expiry) - djs_session_ends(session);
     return moved >= settings->save_interval || moved <= -settings->save_interval ||
            (moved > 0 && expiry.age <= settings->save_interval);
 }

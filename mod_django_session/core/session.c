@@ -604,6 +604,19 @@ static void end_with_lifetime(const djs_ctx_t *ctx, const djs_session_t *session
     }
 }
 
+apr_time_t djs_session_ends_if_saved(const djs_ctx_t *ctx, const djs_session_t *session,
+                                     const djs_expiry_t *expiry)
+{
+    djs_expiry_t of_cookie = { .date = apr_time_from_sec(apr_time_sec(ctx->now))
+                                       + session->site->settings->cookie_age };
+
+    if (!is_stateless(session->site)) {
+        return expiry->date;
+    }
+    end_with_lifetime(ctx, session, &of_cookie);
+    return of_cookie.date;
+}
+
 apr_status_t djs_session_expiry(djs_ctx_t *ctx, djs_session_t *session, djs_expiry_t *expiry)
 {
     const djs_value_t *stored = djs_session_get(ctx, session, djs_bytes(EXPIRY_KEY));

@@ -134,6 +134,12 @@ djs_reason_t djs_session_reason(const djs_session_t *session);
 apr_time_t djs_session_ends(const djs_session_t *session);
 /** Its lifetime has an end, but what is stored does not say yet when it began. */
 int djs_session_lacks_start(const djs_session_t *session);
+/**
+ * When it would end, were it saved now with @a expiry: a cookie is taken for the settings' age,
+ * whatever the session says of itself.
+ */
+apr_time_t djs_session_ends_if_saved(const djs_ctx_t *ctx, const djs_session_t *session,
+                                     const djs_expiry_t *expiry);
 /** With status INVALID or ERROR: what was wrong, as a sentence without secrets; else NULL. */
 const char *djs_session_problem(const djs_session_t *session);
 

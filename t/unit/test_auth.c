@@ -11,6 +11,7 @@
 #include "memory_engine.h"
 #include "middleware.h"
 #include "password.h"
+#include "stores.h"
 
 #define KEY "abcdefghijklmnopqrstuvwxyz012345"
 #define LATER (TEST_NOW + apr_time_from_sec(1000))
@@ -454,6 +455,90 @@ static void a_changed_password_ends_the_session_and_its_cookie(void **state)
     assert_number(memory_engine_count(site->memory), 0, "the record is gone");
 }
 
+/*
+ * Until 3.0 the hash was SHA-1, and 3.1 and 3.2 took it. Today's Django does not, and its rule is
+ * ours: the rows of such sites are read, their logins have to be made again.
+ */
+static void a_login_of_django_3_0_is_none_today(void **state)
+{
+    test_t *test = *state;
+    table_t *table;
+    memory_site_t *site = site_with_user(test, &table);
+    const char *hash = djs_password_session_hash(test->pool, DJS_HMAC_SHA1, djs_bytes("secret"),
+                                                 PASSWORD);
+    djs_session_t *session;
+    djs_reason_t reason;
+    djs_user_t *user;
+
+    assert_number(strlen(hash), 40, "SHA-1");
+    memory_site_put(test->ctx, site, KEY,
+                    apr_psprintf(test->pool, "{\"_auth_user_id\":\"1\",\"_auth_user_backend\":\"%s\","
+                                 "\"_auth_user_hash\":\"%s\"}", BACKEND, hash), LATER);
+    session = memory_site_session(test->ctx, site, KEY);
+    assert_status(test->ctx, djs_auth_user(test->ctx, &site->site, session, &user, &reason),
+                  APR_SUCCESS, "nobody");
+    assert_null(user);
+    assert_text(djs_reason_name(reason), "password-changed", "flushed, as today's Django does");
+}
+
+/* Who this cookie is of, and what SessionMiddleware then sends; NULL: nobody, or nothing. */
+static const char *user_of(test_t *test, const memory_site_t *site, const char *cookie,
+                           const char **set_cookie)
+{
+    djs_middleware_t *mw = djs_middleware_begin(test->ctx, &site->site,
+                                                apr_pstrcat(test->pool, "sessionid=", cookie, NULL));
+    djs_answer_t answer;
+    djs_reason_t reason;
+    djs_user_t *user;
+
+    assert_status(test->ctx, djs_auth_user(test->ctx, &site->site, mw->session, &user, &reason),
+                  APR_SUCCESS, cookie);
+    assert_status(test->ctx, djs_middleware_finish(test->ctx, mw, 200, 0, NULL, 0, &answer),
+                  APR_SUCCESS, cookie);
+    *set_cookie = answer.set_cookie;
+    return user != NULL ? user->username : NULL;
+}
+
+static const char *cookie_of_login(test_t *test, const memory_site_t *site, const table_t *table)
+{
+    djs_session_t *session = memory_site_session(test->ctx, site, NULL);
+
+    assert_status(test->ctx, djs_auth_login(test->ctx, &site->site, session,
+                                            &APR_ARRAY_IDX(table->rows, 0, djs_user_t)),
+                  APR_SUCCESS, "login");
+    assert_status(test->ctx, djs_session_save(test->ctx, session), APR_SUCCESS, "saved");
+    return djs_session_key(session);
+}
+
+static void a_login_lives_and_ends_in_a_cookie_too(void **state)
+{
+    static const djs_wire_layout_t layouts[] = { DJS_WIRE_COOKIE, DJS_WIRE_SEALED };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
+        table_t *table;
+        memory_site_t *site = site_with_user(test, &table);
+        memory_site_t *old = memory_site_make_with(test->pool, djs_keyring_make(
+                                                       test->pool, djs_bytes("old"), NULL, 0));
+        const char *cookie, *sent;
+
+        site->site.engine = old->site.engine = djs_engine_cookies_make(test->pool, layouts[i]);
+        site->site.wire = djs_wire_make(test->pool, site->site.keys, layouts[i], NULL);
+        old->site.wire = djs_wire_make(test->pool, old->site.keys, layouts[i], NULL);
+        cookie = cookie_of_login(test, site, table);
+        assert_text(user_of(test, site, cookie, &sent), "alice", "logged in");
+        assert_text(sent, NULL, "nothing has changed");
+        assert_text(user_of(test, site, cookie_of_login(test, old, table), &sent), "alice",
+                    "by the old key");
+        assert_non_null(sent); /* the hash is renewed, and so is the cookie */
+        APR_ARRAY_IDX(table->rows, 0, djs_user_t).password = "md5$new$1";
+        assert_text(user_of(test, site, cookie, &sent), NULL, "the password was changed");
+        assert_non_null(sent);
+        assert_non_null(strstr(sent, "Max-Age=0"));
+    }
+}
+
 static void a_login_works_the_first_time_whatever_the_cookie_is_worth(void **state)
 {
     static const char *const cookies[] = {
@@ -588,6 +673,8 @@ int main(void)
         TEST(a_hash_of_an_old_key_is_renewed_and_a_new_cookie_sent),
         TEST(parallel_requests_after_a_change_of_key_all_pass),
         TEST(a_changed_password_ends_the_session_and_its_cookie),
+        TEST(a_login_of_django_3_0_is_none_today),
+        TEST(a_login_lives_and_ends_in_a_cookie_too),
         TEST(a_login_works_the_first_time_whatever_the_cookie_is_worth),
         TEST(a_login_over_one_of_an_old_key_starts_anew),
         TEST(a_login_is_said_to_be_by_a_backend_that_counts),

@@ -399,6 +399,65 @@ static void the_engine_itself_stores_nothing_and_says_so(void **state)
     }
 }
 
+/* SaveEveryRequest with an interval: by the age of the value, not by the session's own expiry. */
+static void a_cookie_is_renewed_when_the_interval_has_passed(void **state)
+{
+    static const struct {
+        const char *json;
+        int after; /* seconds */
+        int saves;
+        const char *why;
+    } cases[] = {
+        { "{\"a\":1}", 99, 0, "too early" },
+        { "{\"a\":1}", 100, 1, "it has passed" },
+        { "{\"a\":1,\"_session_expiry\":500}", 99, 0, "an expiry of its own" },
+        { "{\"a\":1,\"_session_expiry\":500}", 100, 1, "the same, later" },
+        { "{\"a\":1,\"_session_expiry\":50}", 1, 1, "a browser forgets it before it has passed" },
+    };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < COUNT(cases); i++) {
+        memory_site_t *site = site_of(test, DJS_WIRE_COOKIE);
+        djs_middleware_t *mw;
+        djs_answer_t answer;
+        const char *cookie;
+
+        site->settings.save_every_request = 1;
+        site->settings.save_interval = apr_time_from_sec(100);
+        test->ctx->now = TEST_NOW;
+        cookie = saved(test, site, cases[i].json);
+        test->ctx->now += apr_time_from_sec(cases[i].after);
+        mw = djs_middleware_begin(test->ctx, &site->site,
+                                  apr_pstrcat(test->pool, "sessionid=", cookie, NULL));
+        assert_status(test->ctx, djs_middleware_finish(test->ctx, mw, 200, 0, NULL, 0, &answer),
+                      APR_SUCCESS, cases[i].why);
+        assert_number(answer.set_cookie != NULL, cases[i].saves, cases[i].why);
+    }
+}
+
+/* A cookie cannot be taken back, but what is in it says when it began. */
+static void a_lifetime_ends_a_cookie_and_its_copies(void **state)
+{
+    test_t *test = *state;
+    memory_site_t *site = site_of(test, DJS_WIRE_SEALED);
+    djs_session_t *session;
+    const char *cookie;
+
+    site->settings.max_lifetime = apr_time_from_sec(3600);
+    cookie = saved(test, site, "{\"a\":1}");
+    test->ctx->now += apr_time_from_sec(3000);
+    session = memory_site_session(test->ctx, site, cookie);
+    djs_session_set(test->ctx, session, djs_bytes("a"), djs_value_make_int(test->pool, 2));
+    assert_status(test->ctx, djs_session_save(test->ctx, session), APR_SUCCESS, "saved anew");
+    assert_number(djs_session_ends(session), TEST_NOW + apr_time_from_sec(3600), "no later");
+    test->ctx->now += apr_time_from_sec(600);
+    check_session(test, site, djs_session_key(session), "{}", DJS_SESSION_EXPIRED,
+                  DJS_REASON_MAX_LIFETIME, "the last one");
+    check_session(test, site, cookie, "{}", DJS_SESSION_EXPIRED, DJS_REASON_MAX_LIFETIME,
+                  "the first one");
+}
+
 /* ---- Size ------------------------------------------------------------------------------------ */
 
 /* A request that sets a text of so many characters that do not compress. */
@@ -486,6 +545,8 @@ int main(void)
         TEST(what_is_genuine_and_unreadable_is_not_replaced_by_a_look),
         TEST(cycling_saves_and_flushing_empties),
         TEST(the_engine_itself_stores_nothing_and_says_so),
+        TEST(a_cookie_is_renewed_when_the_interval_has_passed),
+        TEST(a_lifetime_ends_a_cookie_and_its_copies),
         TEST(a_cookie_that_no_browser_keeps_is_refused_and_the_old_one_stays),
         TEST(attributes_count_and_so_does_anonymous),
     };
