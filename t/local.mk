@@ -173,6 +173,6 @@ check-valgrind:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)' \
 	    AM_LOG_FLAGS='$(VALGRIND) $(VALGRIND_FLAGS)'
 
-EXTRA_DIST += t/bench t/checks t/django_engine t/fuzz t/lsan.supp t/servers.py t/valgrind.supp \
+EXTRA_DIST += t/bench t/checks t/django_engine t/fuzz/corpus t/lsan.supp t/servers.py t/valgrind.supp \
 	t/vectors t/httpd t/unit/django_memcached t/unit/django_tables t/unit/pickles.py \
 	t/unit/tap t/unit/with_servers
