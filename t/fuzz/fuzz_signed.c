@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stored sessions: as they come, with a genuine signature over whatever it is, and what was signed is
- * read again.
+ * Stored sessions: as they come, with a genuine signature over whatever it is, and what was signed or
+ * sealed is read again.
  */
 #include <string.h>
 
 #include "fuzz.h"
 #include "encode.h"
+#include "seal.h"
 #include "signing.h"
 #include "wire.h"
 
@@ -55,6 +56,20 @@ static void check_signing(djs_ctx_t *ctx, const djs_keyring_t *keys, djs_bytes_t
     }
 }
 
+/* Nobody's text is opened; whatever was sealed comes out again. */
+static void check_sealing(djs_ctx_t *ctx, const djs_keyring_t *keys, djs_bytes_t bytes)
+{
+    const djs_sealer_t *sealer = djs_sealer_make(ctx->pool, keys);
+    djs_bytes_t text, back;
+
+    FUZZ_CHECK(djs_seal_loads(ctx, sealer, "sessionid", bytes, &back, NULL, NULL) != APR_SUCCESS);
+    FUZZ_CHECK(ctx->problem != NULL);
+    djs_forget(ctx);
+    FUZZ_CHECK(djs_seal_dumps(ctx, sealer, "sessionid", bytes, &text) == APR_SUCCESS);
+    FUZZ_CHECK(djs_seal_loads(ctx, sealer, "sessionid", text, &back, NULL, NULL) == APR_SUCCESS);
+    FUZZ_CHECK(djs_bytes_equal(bytes, back));
+}
+
 void fuzz_one(djs_ctx_t *ctx, djs_bytes_t bytes)
 {
     djs_keyring_t *keys = djs_keyring_make(ctx->pool, djs_bytes("fuzz"), NULL, 0);
@@ -65,4 +80,5 @@ void fuzz_one(djs_ctx_t *ctx, djs_bytes_t bytes)
         check_read(ctx, wire, sign(ctx, keys, bytes));
     }
     check_signing(ctx, keys, bytes);
+    check_sealing(ctx, keys, bytes);
 }
