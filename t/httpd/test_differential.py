@@ -30,9 +30,10 @@ class Side:
             for i, (_, directives) in enumerate(differential.VARIANTS))
         server = site.httpd("DjangoSession On\nDjangoSessionUpdate On\nDjangoSessionEnv Off\n"
                             f"{sections}ProxyPass / {backend.url}\nMaxKeepAliveRequests 0\n",
-                            log_level="warn")
+                            dbd='DBDInitSQL "%s"' % differential.IN_A_HURRY, log_level="warn")
         self.connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
         self.database = site.database.connect()
+        self.database.execute(differential.IN_A_HURRY)
 
     @staticmethod
     def answer(request):

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.sessions.backends import db
 from django.core.wsgi import get_wsgi_application
 from django.db import connection
+from django.db.backends.signals import connection_created
 from django.http import HttpResponse
 from django.test import override_settings
 from django.urls import re_path
@@ -98,11 +99,17 @@ class Side:
                 any("Cookie" in value for name, value in headers if name == "Vary"), body)
 
 
+def hurry(connection, **_):
+    connection.cursor().execute(differential.IN_A_HURRY)
+
+
 def decode(text):
     return None if text is None else SessionStore().decode(text)
 
 
 def run(sequences):
+    connection_created.connect(hurry)
+    connection.close()
     side = Side()
     seen = [differential.play(side, sequence) for sequence in sequences]
     for steps in seen:
