@@ -42,7 +42,7 @@ def hits(server, key):
 def test_a_restarted_server_costs_no_request(site, how):
     key = site.create_session({"hits": 0})
     server = site.httpd(ON, mpm="worker")
-    server.expect("AH00629", "AH00633", "AH00636")  # a child that is born meanwhile, to mod_dbd
+    server.expect(r"\[dbd:")  # a child that is born meanwhile, to mod_dbd
     for expected in range(1, 4):
         answers = []
         threads = [threading.Thread(target=lambda: answers.append(get(server, key).status))
@@ -63,7 +63,7 @@ def test_a_stopped_server_is_503_at_once_and_back_without_a_restart(site, how):
     site.create_user("ada")
     key = site.login("ada", hits=0)
     server = site.httpd(ON + PROTECTED + "DjangoSessionStoreTimeout 50s\n", mpm="worker")
-    server.expect(111, "AH00629", "AH02655", "AH00639", "AH00633")
+    server.expect(111, r"\[dbd:")
     assert get(server, key).status == 200
     site.database.server.stop(how)
     for _ in range(10):  # were any of the 50 s waited for, this would take minutes
@@ -84,7 +84,7 @@ def test_a_server_that_is_down_when_httpd_starts_is_found_later(site):
     key = site.create_session({"a": 1})
     site.database.server.stop()
     server = site.httpd(ON, mpm="event")
-    server.expect(111, "AH00629", "AH02655", "AH00639", "AH00633", "AH00632", "AH00636")
+    server.expect(111, r"\[dbd:")
     assert get(server, key).status == 503
     site.database.server.start()
     wait_until(lambda: get(server, key).status == 200, "recovery")
@@ -149,7 +149,7 @@ def test_a_server_that_says_nothing_costs_no_more_than_patience(make_site, kind)
         server = site.httpd(ON + "DjangoSessionStoreTimeout 300ms\nServerLimit 1\nStartServers 1\n"
                             "ThreadsPerChild 60\nMaxRequestWorkers 60\nMinSpareThreads 1\n"
                             "MaxSpareThreads 60\n", dbd="DBDMin 0\nDBDKeep 0\n")
-        server.expect(111, "AH00629", "AH02655", "AH00639", "AH00633", "AH00632", "AH00636")
+        server.expect(111, r"\[dbd:")
         answers = []
         threads = [threading.Thread(target=lambda: answers.append(
             get(server, "abcdefghijklmnopqrstuvwxyz012345").status)) for _ in range(30)]
@@ -179,7 +179,7 @@ def test_a_server_that_says_nothing_does_not_keep_children_from_ending(make_site
     try:
         server = site.httpd(ON + "DjangoSessionStoreTimeout 300ms\n", mpm=mpm,
                             dbd="DBDMin 0\nDBDKeep 0\n")
-        server.expect(103, 111, "AH00629", "AH02655", "AH00639", "AH00633", "AH00632", "AH00636")
+        server.expect(103, 111, r"\[dbd:")
         assert get(server, "abcdefghijklmnopqrstuvwxyz012345").status == 503
         before = children(server)
         server.graceful()
