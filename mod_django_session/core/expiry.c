@@ -130,3 +130,61 @@ apr_status_t djs_expiry_of(djs_ctx_t *ctx, const djs_settings_t *settings, const
     expiry->browser_close = 0; /* [] and {} are not set, but not 0 either */
     return APR_SUCCESS;
 }
+
+/* What is left of a life must be a whole second at least. */
+static apr_time_t last_instant(apr_time_t date)
+{
+    apr_time_t ends = date - (APR_USEC_PER_SEC - 1);
+
+    return ends != 0 ? ends : 1;
+}
+
+/* As Django reckons: without USE_TZ on the clocks of its zone, whatever they were turned since. */
+static apr_time_t end_of_age(djs_ctx_t *ctx, const djs_settings_t *settings,
+                             const djs_zone_t *zone, apr_time_t written)
+{
+    djs_ctx_t then = *ctx;
+    apr_time_t passed;
+
+    then.now = written < DJS_MOMENT_MIN ? DJS_MOMENT_MIN
+               : written >= DJS_MOMENT_MAX ? DJS_MOMENT_MAX - 1 : written;
+    passed = djs_expiry_now(ctx, zone).local - djs_expiry_now(&then, zone).local;
+    return last_instant(ctx->now - passed + settings->cookie_age);
+}
+
+static int is_negative(djs_ctx_t *ctx, const djs_value_t *number)
+{
+    switch (djs_value_type(number)) {
+    case DJS_TYPE_INT:
+        return *djs_value_int_digits(number, ctx->pool).data == '-';
+    case DJS_TYPE_FLOAT:
+        return djs_value_float(number) < 0;
+    default:
+        return 0;
+    }
+}
+
+apr_status_t djs_expiry_aged(djs_ctx_t *ctx, const djs_settings_t *settings, const djs_zone_t *zone,
+                             const djs_value_t *stored, apr_time_t written, apr_time_t *ends)
+{
+    djs_expiry_t expiry;
+    apr_status_t rv = APR_SUCCESS;
+
+    *ends = end_of_age(ctx, settings, zone, written);
+    if (stored == NULL || !djs_value_truthy(stored)) {
+        return APR_SUCCESS;
+    }
+    switch (djs_value_type(stored)) {
+    case DJS_TYPE_BOOL:
+    case DJS_TYPE_INT:
+    case DJS_TYPE_FLOAT:
+        *ends = is_negative(ctx, stored) ? ctx->now : 0;
+        break;
+    default:
+        rv = djs_expiry_of(ctx, settings, zone, stored, &expiry);
+        if (rv == APR_SUCCESS) {
+            *ends = last_instant(expiry.date);
+        }
+    }
+    return rv;
+}

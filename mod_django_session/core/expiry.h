@@ -40,6 +40,24 @@ apr_status_t djs_expiry_of(djs_ctx_t *ctx, const djs_settings_t *settings, const
 /** From now until then, in whole seconds rounded down, as Django counts to a date. */
 apr_interval_time_t djs_expiry_until(const djs_ctx_t *ctx, apr_time_t then);
 
+/**
+ * When a record ends whose store keeps no end but only the time at which it was written (files):
+ *
+ *     not set (null, 0, "", …)  the settings' age after it was written
+ *     number above 0, true      never: Django compares the number itself with 0
+ *     number below 0            it never lived
+ *     ISO 8601 text             that date
+ *
+ * Django counts whole seconds, rounded down: what has less than one left has ended.
+ *
+ * @param stored  `_session_expiry`; NULL: absent
+ * @param ends    it is live while ctx->now is before this; 0: for ever
+ * DJS_EFORMAT: it is nothing that Django could use; @a ends is then as if it were not set.
+ */
+apr_status_t djs_expiry_aged(djs_ctx_t *ctx, const djs_settings_t *settings, const djs_zone_t *zone,
+                             const djs_value_t *stored, apr_time_t written, apr_time_t *ends)
+    DJS_MUST_CHECK;
+
 /** Now, as the site's Django has it: aware in UTC, or naive in its zone. */
 djs_moment_t djs_expiry_now(const djs_ctx_t *ctx, const djs_zone_t *zone);
 

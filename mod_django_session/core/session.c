@@ -11,6 +11,7 @@
  *     NULL  d      -        there is none; a save makes one
  *     NULL  {}     remove   flushed: the record under the old key is to go
  *     NULL  d      move     cycled: d is to live under a new key, the record under the old is to go
+ *     NULL  {}     clean    the record under the old key has aged: it is to go if it still is the same
  *
  * Moving is safe against others who save at the same time: first d is stored under the new key,
  * which nobody knows; then the old record is replaced, by compare-and-swap, with one that is dead;
@@ -38,7 +39,8 @@
 typedef enum owed_t {
     OWED_NOTHING,
     OWED_REMOVE, /* flush() */
-    OWED_MOVE    /* cycle_key() */
+    OWED_MOVE,   /* cycle_key() */
+    OWED_CLEAN   /* an expired record, unless somebody saves it before us */
 } owed_t;
 
 /* A record of the engine, as far as it is known. */
@@ -195,6 +197,12 @@ djs_reason_t djs_session_reason(const djs_session_t *session)
     return session->reason;
 }
 
+/* Files: records tell when they were written, and no end. */
+static int is_aged(const djs_site_t *site)
+{
+    return (site->engine->ops->flags & DJS_ENGINE_AGED) != 0;
+}
+
 /* The end of a lifetime that began then; 0: it has none. */
 static apr_time_t lifetime_end(const djs_session_t *session, apr_int64_t started)
 {
@@ -208,6 +216,9 @@ apr_time_t djs_session_ends(const djs_session_t *session)
     apr_time_t end = lifetime_end(session, session->started);
     apr_time_t expires = session->current.was_seen ? session->current.seen.expires : 0;
 
+    if (end != 0 && expires == 0 && is_aged(session->site)) {
+        return end;
+    }
     return end != 0 && end < expires ? end : expires;
 }
 
@@ -259,16 +270,33 @@ static void judge_age(const djs_ctx_t *ctx, const djs_site_t *site, const djs_wi
     }
 }
 
-/* The record's bytes as a dictionary; what is wrong with them goes into @a found, not into ctx. */
-static void read_record(djs_ctx_t *ctx, const djs_session_t *session, found_t *found)
+/* A file that Django has made and not written yet. */
+static int is_empty_file(const djs_site_t *site, const djs_record_t *record)
 {
-    const djs_site_t *site = session->site;
+    return is_aged(site) && record->data.len == 0;
+}
+
+static void take_empty_file(djs_ctx_t *ctx, found_t *found)
+{
+    found->data = djs_value_make_dict(ctx->pool);
+    found->status = DJS_SESSION_ACTIVE;
+    found->reason = DJS_REASON_NONE;
+    found->problem = NULL;
+}
+
+/* The record's bytes as a dictionary; what is wrong with them goes into @a found, not into ctx. */
+static void read_record(djs_ctx_t *ctx, const djs_site_t *site, found_t *found)
+{
     const djs_wire_t *wire = found->record.wire != NULL ? found->record.wire
                                                         : wire_of(ctx->pool, site);
     const char *earlier = ctx->problem;
     djs_wire_facts_t facts;
     apr_status_t rv;
 
+    if (is_empty_file(site, &found->record)) {
+        take_empty_file(ctx, found);
+        return;
+    }
     ctx->problem = NULL;
     rv = djs_wire_inspect(ctx, wire, found->record.data, &found->data, &facts);
     if (rv == APR_SUCCESS && djs_value_type(found->data) != DJS_TYPE_DICT) {
@@ -283,6 +311,51 @@ static void read_record(djs_ctx_t *ctx, const djs_session_t *session, found_t *f
     if (is_stateless(site)) {
         judge_age(ctx, site, &facts, found);
     }
+}
+
+/* The end of a record that was read, of an engine that leaves it to us. */
+static void age_record(djs_ctx_t *ctx, const djs_site_t *site, found_t *found)
+{
+    const djs_value_t *stored = NULL;
+    const char *earlier = ctx->problem;
+
+    if (is_empty_file(site, &found->record)) {
+        found->record.expires = 0;
+        return;
+    }
+    if (found->status == DJS_SESSION_ACTIVE) {
+        stored = djs_value_get(found->data, djs_bytes(EXPIRY_KEY));
+    }
+    ctx->problem = NULL;
+    if (djs_expiry_aged(ctx, site->settings, site->zone, stored, found->record.written,
+                        &found->record.expires) != APR_SUCCESS) {
+        found->status = DJS_SESSION_INVALID; /* who does not know when it ends does not end it */
+        found->reason = DJS_REASON_UNREADABLE;
+        found->problem = ctx->problem;
+    }
+    else if (found->record.expires != 0 && found->record.expires <= ctx->now) {
+        found->status = DJS_SESSION_EXPIRED;
+        found->reason = DJS_REASON_EXPIRED;
+    }
+    ctx->problem = earlier;
+}
+
+static void judge(djs_ctx_t *ctx, const djs_site_t *site, found_t *found)
+{
+    read_record(ctx, site, found);
+    if (is_aged(site)) {
+        age_record(ctx, site, found);
+    }
+}
+
+djs_session_status_t djs_session_judge(djs_ctx_t *ctx, const djs_site_t *site,
+                                       djs_record_t *record)
+{
+    found_t found = { .record = *record };
+
+    judge(ctx, site, &found);
+    *record = found.record;
+    return found.status;
 }
 
 /* What the data says of the session's beginning; 0: nothing that could be true. */
@@ -325,7 +398,7 @@ static apr_status_t fetch(djs_ctx_t *ctx, const djs_session_t *session, const ch
     memset(found, 0, sizeof(*found));
     rv = engine->ops->load(engine, ctx, key, &found->record);
     if (rv == APR_SUCCESS) {
-        read_record(ctx, session, found);
+        judge(ctx, session->site, found);
         if (found->status == DJS_SESSION_ACTIVE) {
             judge_lifetime(ctx, session, found);
         }
@@ -375,6 +448,17 @@ static void adopt(djs_session_t *session, const char *key, const found_t *found)
     session->problem = found->problem;
 }
 
+/* As Django's file engine when it meets an expired session. */
+static void begin_anew(djs_session_t *session, const char *key, const djs_record_t *expired)
+{
+    session->old.key = key;
+    session->old.seen = *expired;
+    session->old.was_seen = 1;
+    session->owed = OWED_CLEAN;
+    session->wants_key = 1;
+    session->modified = 1;
+}
+
 static apr_status_t lose_store(djs_ctx_t *ctx, djs_session_t *session)
 {
     session->status = DJS_SESSION_ERROR;
@@ -408,6 +492,9 @@ static apr_status_t look_up(djs_ctx_t *ctx, djs_session_t *session)
         }
     }
     adopt(session, best_key, &best);
+    if (best.reason == DJS_REASON_EXPIRED && is_aged(session->site)) {
+        begin_anew(session, best_key, &best.record);
+    }
     if (session->lacks_start && !session->modified) {
         session->modified = 1;
         session->upkeep = 1;
@@ -730,10 +817,14 @@ static apr_status_t insert(djs_ctx_t *ctx, djs_session_t *session, const djs_rec
 static apr_status_t kill_old(djs_ctx_t *ctx, djs_session_t *session)
 {
     djs_engine_t *engine = session->site->engine;
+    djs_value_t *nothing = djs_value_make_dict(ctx->pool);
     djs_record_t dead = { .wire = NULL };
-    apr_status_t rv = djs_wire_write(ctx, session->site->wire, djs_value_make_dict(ctx->pool),
-                                     &dead.data);
+    apr_status_t rv;
 
+    if (is_aged(session->site)) { /* only what is inside tells that it is dead */
+        djs_value_set(nothing, djs_bytes(EXPIRY_KEY), djs_value_make_int(ctx->pool, -1));
+    }
+    rv = djs_wire_write(ctx, session->site->wire, nothing, &dead.data);
     if (rv != APR_SUCCESS) {
         return rv;
     }
@@ -764,23 +855,42 @@ static apr_status_t finish_move(djs_ctx_t *ctx, djs_session_t *session, const ch
     return APR_SUCCESS;
 }
 
-/* Remove what was flushed. */
-static apr_status_t settle_removal(djs_ctx_t *ctx, djs_session_t *session)
+/* Remove what has aged; who has saved it since keeps it. */
+static apr_status_t clean_old(djs_ctx_t *ctx, djs_session_t *session)
+{
+    apr_status_t rv = kill_old(ctx, session);
+
+    if (rv == APR_SUCCESS) {
+        return remove_record(ctx, session, session->old.key);
+    }
+    if (rv == DJS_ECONFLICT || rv == DJS_EINTERRUPTED) {
+        djs_forget(ctx);
+        return APR_SUCCESS;
+    }
+    return rv;
+}
+
+static apr_status_t remove_flushed(djs_ctx_t *ctx, djs_session_t *session)
 {
     int readable;
+    apr_status_t rv = check_readable(ctx, session, &session->old, &readable);
+
+    return rv == APR_SUCCESS && readable ? remove_record(ctx, session, session->old.key) : rv;
+}
+
+/* What goes without anything in its place. */
+static apr_status_t settle_removal(djs_ctx_t *ctx, djs_session_t *session)
+{
     apr_status_t rv;
 
-    if (session->owed != OWED_REMOVE) {
+    if (session->owed != OWED_REMOVE && session->owed != OWED_CLEAN) {
         return APR_SUCCESS;
     }
     if (is_stateless(session->site)) {
         session->owed = OWED_NOTHING;
         return APR_SUCCESS;
     }
-    rv = check_readable(ctx, session, &session->old, &readable);
-    if (rv == APR_SUCCESS && readable) {
-        rv = remove_record(ctx, session, session->old.key);
-    }
+    rv = session->owed == OWED_CLEAN ? clean_old(ctx, session) : remove_flushed(ctx, session);
     if (rv == APR_SUCCESS) {
         session->old.key = NULL;
         session->owed = OWED_NOTHING;
@@ -1035,7 +1145,7 @@ djs_session_changes_t *djs_session_changes(djs_ctx_t *ctx, const djs_session_t *
     changes->deleted = apr_array_make(ctx->pool, 0, sizeof(djs_bytes_t));
     if (session->modified && stored != NULL) {
         before.record = stored->seen;
-        read_record(ctx, session, &before);
+        read_record(ctx, session->site, &before);
         if (before.status == DJS_SESSION_ACTIVE) {
             compare(before.data, session->data, changes);
         }

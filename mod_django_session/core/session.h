@@ -10,6 +10,10 @@
  * overwritten or deleted; whoever changes such a session gets a new one under a new key, and whoever
  * flushes it parts with its key only.
  *
+ * Where records age (DJS_ENGINE_AGED) and one has expired, readable or not, a look at it is as in
+ * Django's file engine: it is to go, and an empty session under a new key takes its place. Django
+ * does both at once; here they are owed until the session is saved, as after a flush.
+ *
  * Saving is a compare-and-swap against what was loaded. On DJS_ECONFLICT the host calls
  * djs_session_reload() and applies its changes again, or has them put on top of what is stored now
  * by djs_session_rebase(). A session that was deleted meanwhile is not resurrected:
@@ -88,6 +92,14 @@ const char *djs_session_status_name(djs_session_status_t status);
 const char *djs_reason_name(djs_reason_t reason);
 
 typedef struct djs_session_t djs_session_t;
+
+/**
+ * How a record of the site's engine stands: ACTIVE, INVALID (it cannot be read) or EXPIRED. Works out
+ * record->expires where the engine does not tell it (DJS_ENGINE_AGED): 0 is for ever then. An aged
+ * record without a byte is a session that Django is about to write: ACTIVE, {}, for ever.
+ */
+djs_session_status_t djs_session_judge(djs_ctx_t *ctx, const djs_site_t *site,
+                                       djs_record_t *record);
 
 /**
  * A session that nobody has looked at. Nothing is read yet.

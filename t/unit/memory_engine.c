@@ -39,9 +39,20 @@ void memory_engine_put(memory_engine_t *memory, const char *key, const djs_recor
     if (record != NULL) {
         copy = apr_palloc(memory->pool, sizeof(*copy));
         copy->data = djs_bytes_copy(memory->pool, record->data);
-        copy->expires = record->expires;
+        copy->expires = memory->aged ? 0 : record->expires;
+        copy->written = record->written;
     }
     apr_hash_set(memory->records, apr_pstrdup(memory->pool, key), APR_HASH_KEY_STRING, copy);
+}
+
+/* By a caller, at the time that is now. */
+static void write_record(memory_engine_t *memory, const djs_ctx_t *ctx, const char *key,
+                         const djs_record_t *record)
+{
+    djs_record_t written = *record;
+
+    written.written = ctx->now;
+    memory_engine_put(memory, key, &written);
 }
 
 static apr_status_t memory_load(djs_engine_t *engine, djs_ctx_t *ctx, const char *key,
@@ -60,6 +71,7 @@ static apr_status_t memory_load(djs_engine_t *engine, djs_ctx_t *ctx, const char
     }
     found->data = djs_bytes_copy(ctx->pool, record->data);
     found->expires = record->expires;
+    found->written = record->written;
     return APR_SUCCESS;
 }
 
@@ -76,7 +88,7 @@ static apr_status_t memory_create(djs_engine_t *engine, djs_ctx_t *ctx, const ch
         memory->taken--;
         return APR_EEXIST;
     }
-    memory_engine_put(memory, key, record);
+    write_record(memory, ctx, key, record);
     return APR_SUCCESS;
 }
 
@@ -97,7 +109,7 @@ static apr_status_t memory_replace(djs_engine_t *engine, djs_ctx_t *ctx, const c
     if (seen != NULL && !djs_bytes_equal(seen->data, there->data)) {
         return DJS_ECONFLICT;
     }
-    memory_engine_put(memory, key, record);
+    write_record(memory, ctx, key, record);
     return APR_SUCCESS;
 }
 
@@ -120,6 +132,21 @@ static const djs_engine_ops_t memory_ops = {
     .replace = memory_replace,
     .remove = memory_remove
 };
+
+static const djs_engine_ops_t aged_ops = {
+    .name = "memory, aged",
+    .flags = DJS_ENGINE_AGED,
+    .load = memory_load,
+    .create = memory_create,
+    .replace = memory_replace,
+    .remove = memory_remove
+};
+
+void memory_engine_age(memory_engine_t *memory)
+{
+    memory->engine.ops = &aged_ops;
+    memory->aged = 1;
+}
 
 memory_engine_t *memory_engine_make(apr_pool_t *pool)
 {
@@ -184,7 +211,7 @@ void memory_site_put(djs_ctx_t *ctx, memory_site_t *site, const char *key, const
                      apr_time_t expires)
 {
     djs_value_t *value;
-    djs_record_t record;
+    djs_record_t record = { .written = ctx->now };
 
     assert_status(ctx, djs_json_loads(ctx, DJS_JSON_UTF8, djs_bytes(json), &value), APR_SUCCESS,
                   json);

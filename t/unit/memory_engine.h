@@ -20,6 +20,7 @@ struct memory_engine_t {
     djs_engine_t engine; /* to be given to a site */
     apr_pool_t *pool;
     apr_hash_t *records; /* key -> djs_record_t */
+    int aged;            /* it is as one of files: see memory_engine_age() */
     int down;            /* every call fails with DJS_ESTORE */
     int taken;           /* so many creates find their key taken */
     int loads, creates, replaces, removes;
@@ -28,6 +29,9 @@ struct memory_engine_t {
 };
 
 memory_engine_t *memory_engine_make(apr_pool_t *pool);
+
+/** From now on it keeps the time at which records are written, and no end (DJS_ENGINE_AGED). */
+void memory_engine_age(memory_engine_t *memory);
 
 /** What is under a key, live or not; NULL: nothing. */
 const djs_record_t *memory_engine_get(const memory_engine_t *memory, const char *key);
