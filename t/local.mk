@@ -16,6 +16,7 @@ UNIT_TESTS = \
 	t/unit/test_engine_cookies \
 	t/unit/test_engine_db \
 	t/unit/test_engine_dbm \
+	t/unit/test_engine_file \
 	t/unit/test_expiry \
 	t/unit/test_export \
 	t/unit/test_json \
@@ -141,6 +142,10 @@ t_unit_test_engine_dbm_CPPFLAGS = -I$(srcdir)/t/engine_dbm $(AM_CPPFLAGS) $(HTTP
 t_unit_test_engine_dbm_SOURCES = \
 	t/engine_dbm/engine_dbm.c \
 	t/unit/test_engine_dbm.c
+
+# Its test ends the process at each of the engine's steps.
+t_unit_test_engine_file_LDFLAGS = -Wl,--wrap=write,--wrap=linkat,--wrap=renameat \
+	-Wl,--wrap=renameat2,--wrap=unlinkat $(DJS_LDFLAGS)
 
 # What is wiped is seen by its test.
 t_unit_test_memo_LDFLAGS = -Wl,--wrap=djs_secret_wipe $(DJS_LDFLAGS)

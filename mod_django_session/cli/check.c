@@ -66,6 +66,12 @@ static void look_at_time(checking_t *checking, djs_ctx_t *ctx, const djs_record_
     }
 }
 
+/* Files: their end is not stored, but follows from these very settings. */
+static int is_aged(const djs_site_t *site)
+{
+    return (site->engine->ops->flags & DJS_ENGINE_AGED) != 0;
+}
+
 static apr_status_t look_at_record(void *baton, djs_ctx_t *ctx, const djs_listed_t *listed)
 {
     checking_t *checking = baton;
@@ -80,7 +86,7 @@ static apr_status_t look_at_record(void *baton, djs_ctx_t *ctx, const djs_listed
         checking->by_key += facts.key_index == 0;
         checking->by_fallback += facts.key_index > 0;
         checking->without_key += facts.key_index < 0; /* values of caches have no signature */
-        if (facts.written != 0 && listed->record.expires != 0) {
+        if (facts.written != 0 && listed->record.expires != 0 && !is_aged(checking->cli->site)) {
             look_at_time(checking, &scratch, &listed->record, facts.written, data);
         }
     }
@@ -211,6 +217,25 @@ static apr_status_t explain_age(cli_t *cli, apr_time_t written)
     return ends < cli->ctx->now ? APR_NOTFOUND : APR_SUCCESS;
 }
 
+/* Of what the store has. */
+static apr_status_t explain_end(cli_t *cli, djs_record_t *record)
+{
+    int aged = is_aged(cli->site);
+
+    if (aged && djs_session_judge(cli->ctx, cli->site, record) == DJS_SESSION_EXPIRED) {
+        say_line(cli, "expires: it has expired");
+        return APR_NOTFOUND;
+    }
+    if (record->expires != 0) {
+        say_line(cli, "expires: %s", instant(cli->ctx, record->expires));
+    }
+    else {
+        say_line(cli, "expires: %s", aged ? "never on the server, as Django's file sessions with an "
+                                            "age of their own" : "the store does not tell");
+    }
+    return APR_SUCCESS;
+}
+
 /* Whose signature it is and what is inside. */
 static apr_status_t explain_record(cli_t *cli, const djs_record_t *record)
 {
@@ -302,7 +327,7 @@ apr_status_t cli_explain(cli_t *cli, int argc, const char *const *argv)
         say_line(cli, "expires: it has expired");
     }
     if (rv == APR_SUCCESS && !is_stateless(cli->site)) {
-        say_line(cli, "expires: %s", instant(ctx, record.expires));
+        rv = explain_end(cli, &record);
     }
     if (rv == APR_SUCCESS) {
         rv = explain_record(cli, &record);

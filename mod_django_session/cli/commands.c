@@ -375,6 +375,12 @@ static djs_value_t *user_id(djs_ctx_t *ctx, listing_t *listing, djs_bytes_t stor
     return id != NULL ? id : djs_value_make_null(ctx->pool);
 }
 
+/* Unix time; null: never, or the store does not tell. */
+static djs_value_t *when_value(apr_pool_t *pool, apr_time_t when)
+{
+    return when != 0 ? djs_value_make_int(pool, apr_time_sec(when)) : djs_value_make_null(pool);
+}
+
 static apr_status_t say_listed(void *baton, djs_ctx_t *ctx, const djs_listed_t *listed)
 {
     listing_t *listing = baton;
@@ -387,7 +393,7 @@ static apr_status_t say_listed(void *baton, djs_ctx_t *ctx, const djs_listed_t *
     set(line, "id", text_value(scratch.pool, djs_secret_digest(scratch.pool, site->keys,
                                                                listed->key)));
     set(line, "user_id", user_id(&scratch, listing, listed->record.data));
-    set(line, "expires", djs_value_make_int(scratch.pool, apr_time_sec(listed->record.expires)));
+    set(line, "expires", when_value(scratch.pool, listed->record.expires));
     if (listing->cli->options.given & CLI_KEYS) {
         set(line, "key", text_value(scratch.pool, listed->key));
     }

@@ -321,6 +321,19 @@ static int is_name(const char *text)
     return is_of(text, "_-+./") && *text != '/' && *text != '.' && !strstr(text, "..");
 }
 
+/* A file or directory; what it is relative to is the host's to say. */
+static int is_path(const char *text)
+{
+    const char *c;
+
+    for (c = text; *c; c++) {
+        if ((unsigned char)*c < ' ' || *c == 0x7f) {
+            return 0;
+        }
+    }
+    return c != text;
+}
+
 /* One of the forms of keys.h that names something, or a text. */
 static int is_secret(const char *text)
 {
@@ -640,6 +653,8 @@ static const kind_t kinds[DJS_KIND_COUNT] = {
                        "an address that begins with /, http:// or https:// and has no space" },
     [DJS_KIND_NAME] = { parse_text, print_text, 0, is_name,
                         "letters, digits and _-+./, no / or . in front, no .." },
+    [DJS_KIND_PATH] = { parse_text, print_text, 0, is_path,
+                        "a path without control characters" },
     [DJS_KIND_SECRET] = { parse_secrets, print_secret, 0, is_secret, NULL },
     [DJS_KIND_SECRETS] = { parse_secrets, print_secrets, 1, is_secret, NULL },
     [DJS_KIND_NAMES] = { parse_texts, print_texts, 1, is_name,

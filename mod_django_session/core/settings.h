@@ -91,6 +91,7 @@ typedef enum djs_setting_kind_t {
     DJS_KIND_IDENTIFIER,
     DJS_KIND_URL,
     DJS_KIND_NAME,
+    DJS_KIND_PATH,
     DJS_KIND_SECRET,
     DJS_KIND_SECRETS,
     DJS_KIND_NAMES,

@@ -20,7 +20,7 @@
 /* A store that is cleared, however many virtual hosts and sections use it. */
 typedef struct store_t {
     server_rec *server;
-    djs_engine_t *engine;
+    const djs_site_t *site; /* of the views the one whose sessions may become oldest */
     apr_interval_time_t interval;
     apr_interval_time_t patience;
 } store_t;
@@ -55,7 +55,7 @@ static void progress(void *baton, apr_size_t done)
         round->reported = round->batch_began;
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, round->store->server,
                      DJSNO(0141) "engine %s: %" APR_SIZE_T_FMT " expired sessions removed so far",
-                     round->store->engine->ops->name, done);
+                     round->store->site->engine->ops->name, done);
     }
 }
 
@@ -67,13 +67,13 @@ static void report(const round_t *round, apr_status_t rv, apr_size_t removed)
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, store->server,
                      DJSNO(0108) "engine %s: expired sessions are not removed, but for %"
                                  APR_SIZE_T_FMT ": %s",
-                     store->engine->ops->name, removed,
+                     store->site->engine->ops->name, removed,
                      round->ctx.problem ? round->ctx.problem : djs_status_name(rv));
     }
     else if (removed > 0) {
         ap_log_error(APLOG_MARK, APLOG_INFO, 0, store->server,
                      DJSNO(0109) "engine %s: %" APR_SIZE_T_FMT " expired sessions removed%s",
-                     store->engine->ops->name, removed, rv == APR_SUCCESS ? "" : ", to go on");
+                     store->site->engine->ops->name, removed, rv == APR_SUCCESS ? "" : ", to go on");
     }
 }
 
@@ -81,6 +81,7 @@ static apr_status_t clear(int state, void *data, apr_pool_t *pool)
 {
     static const djs_host_t host = { .progress = progress };
     const store_t *store = data;
+    djs_engine_t *engine = store->site->engine;
     round_t round = { .store = store };
     apr_size_t removed = 0;
     apr_status_t rv;
@@ -93,7 +94,7 @@ static apr_status_t clear(int state, void *data, apr_pool_t *pool)
     round.ctx.host = &host;
     round.ctx.baton = &round;
     apr_pool_create(&round.ctx.pool, pool);
-    rv = store->engine->ops->clear_expired(store->engine, &round.ctx, &removed);
+    rv = engine->ops->clear_expired(engine, &round.ctx, &removed);
     report(&round, rv, removed);
     apr_pool_destroy(round.ctx.pool);
     return APR_SUCCESS; /* else mod_watchdog would not come again */
@@ -129,18 +130,19 @@ typedef struct collection_t {
     apr_array_header_t *stores; /* of store_t * */
 } collection_t;
 
-static store_t *store_of(const collection_t *all, djs_engine_t *engine)
+static store_t *store_of(const collection_t *all, const djs_site_t *site)
 {
     store_t *store;
     int i;
 
     for (i = 0; i < all->stores->nelts; i++) {
-        if (APR_ARRAY_IDX(all->stores, i, store_t *)->engine == engine) {
-            return APR_ARRAY_IDX(all->stores, i, store_t *);
+        store = APR_ARRAY_IDX(all->stores, i, store_t *);
+        if (djs_stores_same(store->site, site)) {
+            return store;
         }
     }
     store = apr_pcalloc(all->pool, sizeof(*store));
-    store->engine = engine;
+    store->site = site;
     APR_ARRAY_PUSH(all->stores, store_t *) = store;
     return store;
 }
@@ -155,7 +157,10 @@ static int collect(void *all, mds_view_t *view)
         || !view->site->engine->ops->clear_expired) {
         return 1;
     }
-    store = store_of(all, view->site->engine);
+    store = store_of(all, view->site);
+    if (settings->cookie_age > store->site->settings->cookie_age) {
+        store->site = view->site;
+    }
     if (store->interval == 0 || settings->clear_interval < store->interval) {
         store->server = view->server->server;
         store->interval = settings->clear_interval;

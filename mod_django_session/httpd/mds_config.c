@@ -45,9 +45,15 @@ static const char *resolve_secret(apr_pool_t *pool, const char *spec)
 static void adapt(cmd_parms *cmd, const djs_setting_row_t *row, const char *value,
                   const char **adapted)
 {
+    const char *path;
+
     *adapted = value;
     if (row->kind == DJS_KIND_SECRET || row->kind == DJS_KIND_SECRETS) {
         *adapted = resolve_secret(cmd->pool, value);
+    }
+    else if (row->kind == DJS_KIND_PATH) {
+        path = ap_server_root_relative(cmd->pool, value);
+        *adapted = path ? path : value;
     }
     else if (row->id == DJS_SETTING_ENGINE && djs_stores_engine_name(value)) {
         *adapted = djs_stores_engine_name(value);
@@ -225,7 +231,7 @@ typedef struct walk_t {
     int failures;
     int (*each_view)(void *baton, mds_view_t *view);
     void *baton;
-    apr_array_header_t *checked; /* stores that were looked into, of const djs_engine_t * */
+    apr_array_header_t *checked; /* stores that were looked into, of const djs_site_t * */
 } walk_t;
 
 static void visit(walk_t *walk, mds_dir_t *dir)
@@ -468,11 +474,11 @@ static int check_store(walk_t *walk, mds_server_t *server, const mds_dir_t *dir,
     int i;
 
     for (i = 0; i < walk->checked->nelts; i++) {
-        if (APR_ARRAY_IDX(walk->checked, i, const djs_engine_t *) == view->site->engine) {
+        if (djs_stores_same(APR_ARRAY_IDX(walk->checked, i, const djs_site_t *), view->site)) {
             return 1;
         }
     }
-    APR_ARRAY_PUSH(walk->checked, const djs_engine_t *) = view->site->engine;
+    APR_ARRAY_PUSH(walk->checked, const djs_site_t *) = view->site;
     printf("# %s\n", place(walk->pool, server, dir));
     /* Connections end now, before apr_dbd unloads its drivers. */
     apr_pool_create(&ctx.pool, walk->pool);
@@ -541,7 +547,7 @@ int mds_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, ser
     (void)ptemp;
     if (ap_state_query(AP_SQ_RUN_MODE) == AP_SQ_RM_CONFIG_TEST
         && ap_exists_config_define("DJANGO_CHECK")) {
-        walk.checked = apr_array_make(pconf, 4, sizeof(const djs_engine_t *));
+        walk.checked = apr_array_make(pconf, 4, sizeof(const djs_site_t *));
     }
     part_servers(pconf, server);
     return walk_all(&walk, server) == 0 ? OK : HTTP_INTERNAL_SERVER_ERROR;

@@ -228,7 +228,7 @@ int mds_is_our_auth(request_rec *r)
 /* The same store, keys and cookie: then a session of one is a session of the other. */
 static int same_site(const djs_site_t *a, const djs_site_t *b)
 {
-    return a->engine == b->engine && a->keys == b->keys
+    return djs_stores_same(a, b)
            && strcmp(a->settings->cookie_name, b->settings->cookie_name) == 0;
 }
 

@@ -20,8 +20,8 @@ mds_process_t mds_process;
 /* What sites are opened from; all else of the settings may differ. */
 static const djs_setting_id_t store_settings[] = {
     DJS_SETTING_ENGINE, DJS_SETTING_SECRET_KEY, DJS_SETTING_SECRET_KEY_FALLBACKS,
-    DJS_SETTING_SERIALIZER, DJS_SETTING_TABLE, DJS_SETTING_CACHE, DJS_SETTING_USE_TZ,
-    DJS_SETTING_TIME_ZONE, DJS_SETTING_USER_TABLE, DJS_SETTING_USERNAME_FIELD,
+    DJS_SETTING_SERIALIZER, DJS_SETTING_TABLE, DJS_SETTING_FILE_PATH, DJS_SETTING_CACHE,
+    DJS_SETTING_USE_TZ, DJS_SETTING_TIME_ZONE, DJS_SETTING_USER_TABLE, DJS_SETTING_USERNAME_FIELD,
     DJS_SETTING_USER_ID_FIELD
 };
 
@@ -355,8 +355,7 @@ static apr_status_t open_view(djs_ctx_t *ctx, mds_view_t *view)
         rv = open_store(ctx, view, &store);
     }
     if (rv == APR_SUCCESS) {
-        site = apr_pmemdup(ctx->pool, store, sizeof(*store));
-        site->settings = view->settings;
+        site = djs_stores_view(ctx->pool, store, view->settings);
         mds_publish(&view->site, (const djs_site_t *)site);
     }
     return rv;

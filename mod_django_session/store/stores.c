@@ -6,6 +6,7 @@
 #include "caches.h"
 #include "engine_cache.h"
 #include "engine_cached_db.h"
+#include "engine_file.h"
 #include "keys.h"
 #include "zone.h"
 
@@ -30,6 +31,12 @@ static apr_status_t open_db(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *si
 {
     return djs_engine_db_open(ctx, parts->pool, parts->settings, parts->zone, parts->database,
                               &site->engine);
+}
+
+static apr_status_t open_file(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *site)
+{
+    return djs_engine_file_open(ctx, parts->pool, parts->settings, parts->zone, site->wire,
+                                &site->engine);
 }
 
 /* The values of the client that shares them; their format says what those are. */
@@ -117,12 +124,17 @@ static const struct {
     int needs_database;
     /* Sets the engine; and the wire, where it is not the one that is there: of rows and files. */
     apr_status_t (*open)(djs_ctx_t *ctx, const parts_t *parts, djs_site_t *site);
+    /* NULL: sections' settings are nothing to it. */
+    djs_engine_t *(*view)(apr_pool_t *pool, const djs_engine_t *engine,
+                          const djs_settings_t *settings);
 } engines[] = {
-    { "db", "django.contrib.sessions.backends.db", 1, open_db },
-    { "cache", "django.contrib.sessions.backends.cache", 0, open_cache },
-    { "cached_db", "django.contrib.sessions.backends.cached_db", 1, open_cached_db },
-    { "signed_cookies", "django.contrib.sessions.backends.signed_cookies", 0, open_signed_cookies },
-    { "encrypted_cookies", NULL, 0, open_encrypted_cookies },
+    { "db", "django.contrib.sessions.backends.db", 1, open_db, NULL },
+    { "file", "django.contrib.sessions.backends.file", 0, open_file, djs_engine_file_view },
+    { "cache", "django.contrib.sessions.backends.cache", 0, open_cache, NULL },
+    { "cached_db", "django.contrib.sessions.backends.cached_db", 1, open_cached_db, NULL },
+    { "signed_cookies", "django.contrib.sessions.backends.signed_cookies", 0, open_signed_cookies,
+      NULL },
+    { "encrypted_cookies", NULL, 0, open_encrypted_cookies, NULL },
 };
 
 #define ENGINES (sizeof(engines) / sizeof(engines[0]))
@@ -232,4 +244,24 @@ apr_status_t djs_stores_open_around(djs_ctx_t *ctx, apr_pool_t *pool,
                                     djs_engine_t *engine, djs_site_t **site)
 {
     return open_site(ctx, pool, settings, database, engine, site);
+}
+
+djs_site_t *djs_stores_view(apr_pool_t *pool, const djs_site_t *store,
+                            const djs_settings_t *settings)
+{
+    djs_site_t *site = apr_pmemdup(pool, store, sizeof(*store));
+    apr_size_t i = find_engine(store->settings->engine);
+
+    site->settings = settings;
+    if (i < ENGINES && engines[i].view != NULL) {
+        site->engine = engines[i].view(pool, store->engine, settings);
+    }
+    return site;
+}
+
+int djs_stores_same(const djs_site_t *a, const djs_site_t *b)
+{
+    return a->keys == b->keys
+           && (a->engine == b->engine
+               || strcmp(a->settings->cookie_name, b->settings->cookie_name) == 0);
 }

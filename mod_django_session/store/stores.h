@@ -56,4 +56,14 @@ apr_status_t djs_users_db_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_setti
                                const djs_zone_t *zone, djs_database_t *database,
                                djs_users_t **users) DJS_MUST_CHECK;
 
+/**
+ * A site as a section of the configuration sees it: what was opened once, with the section's own
+ * settings. Keeps both in @a pool by reference.
+ */
+djs_site_t *djs_stores_view(apr_pool_t *pool, const djs_site_t *store,
+                            const djs_settings_t *settings);
+
+/** Are the records of one view those of the other? Files are called after the section's cookie. */
+int djs_stores_same(const djs_site_t *a, const djs_site_t *b);
+
 #endif

@@ -25,6 +25,8 @@ typedef struct contract_state_t {
 #define CONTRACT_OWN_CLOCK 2u /* its store has a clock of its own: ctx->now makes nothing expire */
 #define CONTRACT_FORGETS   4u /* what has expired, by the store's own clock, is not there */
 
+#define CONTRACT_AGED      8u /* it stores no end: what it loads tells when it was written */
+
 /** An engine under test. */
 typedef struct contract_t {
     const char *name; /* stands before the names of the tests: "sqlite" */

@@ -64,6 +64,7 @@ static const struct { const char *first, *second; } examples[DJS_KIND_COUNT] = {
     [DJS_KIND_IDENTIFIER] = { "one", "two" },
     [DJS_KIND_URL] = { "/one", "https://two.example/" },
     [DJS_KIND_NAME] = { "one", "two.three" },
+    [DJS_KIND_PATH] = { "/one", "two/three" },
     [DJS_KIND_SECRET] = { "file:/one", "env:TWO" },
     [DJS_KIND_SECRETS] = { "file:/one exec:/bin/one", "env:TWO" },
     [DJS_KIND_NAMES] = { "one", "two three" },
@@ -133,7 +134,7 @@ static void what_leaks_another_tenants_data_is_never_for_htaccess(void **state)
 {
     static const char *const server_only[] = {
         "DjangoSessionEngine", "DjangoSecretKey", "DjangoSecretKeyFallbacks", "DjangoSessionTable",
-        "DjangoSessionSerializer",
+        "DjangoSessionFilePath", "DjangoSessionSerializer",
         "DjangoUseTZ", "DjangoTimeZone", "DjangoSessionOnStoreError", "DjangoSessionStoreTimeout",
         "DjangoSessionUpdate", "DjangoSessionUrlParam",
         "DjangoUserTable", "DjangoUsernameField", "DjangoUserIdField",
@@ -264,6 +265,8 @@ static void values_out_of_place_are_refused_by_name(void **state)
         { "DjangoUserIdField", "id--\xc3\xa9", "beyond ASCII" },
         { "DjangoLoginURL", "login/", "relative" },
         { "DjangoLoginURL", "javascript:alert(1)", "another scheme" },
+        { "DjangoSessionFilePath", "", "no path" },
+        { "DjangoSessionFilePath", "/a\nb", "a line's end" },
         { "DjangoTimeZone", "/etc/passwd", "a path" },
         { "DjangoTimeZone", "../../etc/passwd", "the way up" },
         { "DjangoTimeZone", "Europe/../../x", "the way up" },

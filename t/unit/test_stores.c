@@ -31,8 +31,9 @@ static void an_engine_is_known_by_its_name_and_djangos(void **state)
                 "signed_cookies", "Django's");
     assert_text(djs_stores_engine_name("encrypted_cookies"), "encrypted_cookies", "ours alone");
     assert_text(djs_stores_names(test->pool),
-                "db, cache, cached_db, signed_cookies or encrypted_cookies", "for messages");
+                "db, file, cache, cached_db, signed_cookies or encrypted_cookies", "for messages");
     assert_true(djs_stores_needs_database("db"));
+    assert_false(djs_stores_needs_database("file"));
     assert_false(djs_stores_needs_database("cache"));
     assert_false(djs_stores_needs_database("signed_cookies"));
     assert_false(djs_stores_needs_database("nothing"));
@@ -98,6 +99,7 @@ static void what_is_wrong_is_named(void **state)
         { "key", "nothing", NULL, 1, 1, "nothing" },
         { "key", "db", NULL, 1, 0, "DBDriver" },
         { "key", "cache", NULL, 1, 0, "DjangoSessionCache" },
+        { "key", "file", NULL, 1, 0, "DjangoSessionFilePath" },
         { "key", "cached_db", NULL, 1, 0, "DBDriver" },
         { "key", "cached_db", NULL, 1, 1, "DjangoSessionCache" },
         { "key", "db", "Europe/Atlantis", 0, 1, "Europe/Atlantis" },
