@@ -16,7 +16,8 @@ VALUES = {row[0]: row[3] for row in ROWS}
 # A good value, as it is printed again, and bad ones for each kind of row.
 GOOD = {"DURATION": "5min", "TIMEOUT": "250ms", "LIMIT": "8h", "TOKEN": "back", "COOKIE_NAME": "sid",
         "COOKIE_PATH": "/x", "COOKIE_DOMAIN": "x.example", "PARAM": "sid", "TABLE": "other.sessions",
-        "IDENTIFIER": "login", "URL": "/enter", "NAME": "db", "SECRET": "env:HOME",
+        "IDENTIFIER": "login", "URL": "/enter", "NAME": "db", "PATH": "/x/y",
+        "SECRET": "env:HOME",
         "SECRETS": "file:/one env:TWO", "NAMES": "a.b c.d", "EXPORT": "On cart=CART",
         "CACHE": "memcached://127.0.0.1:11211 format=pylibmc prefix=x timeout=250ms"}
 BAD = {"FLAG": ["Maybe", '""'], "DURATION": ["garbage", "-5", "1.5", "9999999999999999999", '""'],
@@ -24,7 +25,7 @@ BAD = {"FLAG": ["Maybe", '""'], "DURATION": ["garbage", "-5", "1.5", "9999999999
        "COOKIE_NAME": ['"a;b"', "Path", '""'], "COOKIE_PATH": ["x", '"/x;y"'],
        "COOKIE_DOMAIN": ["a..b", '"a b"'], "PARAM": ["a=b", "a%20b", '""'], "TABLE": ["a.b.c", "\"a'b\""],
        "IDENTIFIER": ["a.b", '""'], "URL": ["x", '"/a b"', "javascript:x"],
-       "NAME": ["../x", '""'], "SECRET": ["file:", '""'], "SECRETS": ['"" one'],
+       "NAME": ["../x", '""'], "PATH": ['""'], "SECRET": ["file:", '""'], "SECRETS": ['"" one'],
        "NAMES": ['"a;b"'], "EXPORT": ["Off cart", "/a~2", "cart=A:B"], "CHOICE": ["Other", '""'],
        "CACHE": ["x://h", "memcached://h:0", "shm:// format=redis", '""']}
 HTDOCS = '<Directory "@DIR@/htdocs">\nAllowOverride All\n</Directory>\n'

@@ -190,10 +190,6 @@ STORES = {
 }
 
 
-# Whose engines are not built yet. Take a name out when its engine lands.
-TO_COME = {"file"}
-
-
 class Pair:
     """A store with a Django and a module on it."""
 
@@ -270,7 +266,7 @@ DIRECTIONS = {
 }
 
 
-@pytest.fixture(scope="module", params=[name for name in STORES if name not in TO_COME])
+@pytest.fixture(scope="module", params=STORES)
 def pair(request, databases):
     made = Pair(STORES[request.param], databases)
     yield made
