@@ -36,6 +36,13 @@ typedef struct djs_users_ops_t {
                                  djs_user_t **user);
     /** UPDATE of last_login to ctx->now, that column only. DJS_ESTORE. */
     apr_status_t (*set_last_login)(djs_users_t *users, djs_ctx_t *ctx, const char *id);
+    /**
+     * UPDATE of the password column, that column only, from @a seen (djs_user_t.password) to @a encoded:
+     * who upgrades a hash undoes nobody's change of the password meanwhile.
+     * APR_SUCCESS: it is @a encoded; DJS_ECONFLICT: it is neither; APR_NOTFOUND: nobody; DJS_ESTORE.
+     */
+    apr_status_t (*set_password)(djs_users_t *users, djs_ctx_t *ctx, const char *id,
+                                 const char *seen, const char *encoded);
     /** As djs_engine_ops_t.check. */
     apr_status_t (*check)(djs_users_t *users, djs_ctx_t *ctx,
                           void (*say)(void *baton, int ok, const char *what), void *baton);

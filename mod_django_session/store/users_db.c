@@ -41,7 +41,7 @@ typedef struct known_t {
     int missing;
     const char *types[FIELDS]; /* of ID and USERNAME */
     id_kind_t id_kind;
-    djs_statement_t by_id, by_name, set_last_login;
+    djs_statement_t by_id, by_name, set_last_login, set_password;
 } known_t;
 
 typedef struct users_db_t {
@@ -203,12 +203,40 @@ static const char *selected(const users_db_t *db, const known_t *known, field_t 
     return db->column.dialect == DJS_MYSQL ? apr_psprintf(db->pool, "CAST(%s AS CHAR)", name) : name;
 }
 
+/* The condition that a row is the user's. */
+static const char *is_user(const users_db_t *db, const known_t *known)
+{
+    return apr_pstrcat(db->pool, qualified(db, ID), " = ", argument(db, known->types[ID]), NULL);
+}
+
+/* Hashes differ by the case of a letter, too, which MySQL's usual collations do not see. */
+static const char *exactly(const users_db_t *db, const char *column)
+{
+    return db->column.dialect == DJS_MYSQL ? apr_psprintf(db->pool, "CAST(%s AS BINARY)", column)
+                                           : column;
+}
+
+static void state_updates(const users_db_t *db, known_t *known)
+{
+    const char *what = apr_psprintf(db->pool, "cannot update table \"%s\"", db->table);
+    const char *update = apr_pstrcat(db->pool, "UPDATE ", db->quoted, " SET ", NULL);
+    const char *id = is_user(db, known);
+    const char *password = djs_database_quote(db->pool, db->database, db->names[PASSWORD]);
+
+    known->set_last_login = state("last_login", what,
+                                  apr_pstrcat(db->pool, update, "last_login = ", db->column.param,
+                                              " WHERE ", id, NULL), 2);
+    known->set_password = state("password", what,
+                                apr_pstrcat(db->pool, update, password, " = ", argument(db, "text"),
+                                            " WHERE ", id, " AND ",
+                                            exactly(db, qualified(db, PASSWORD)), " = ",
+                                            argument(db, "text"), NULL), 3);
+}
+
 static void state_lookups(const users_db_t *db, known_t *known)
 {
     const char *what = db->describe.what;
     const char *select = "SELECT ";
-    const char *id = apr_pstrcat(db->pool, qualified(db, ID), " = ", argument(db, known->types[ID]),
-                                 NULL);
     int i;
 
     for (i = 0; i < FIELDS; i++) {
@@ -216,15 +244,11 @@ static void state_lookups(const users_db_t *db, known_t *known)
                              NULL);
     }
     select = apr_pstrcat(db->pool, select, " FROM ", db->quoted, " WHERE ", NULL);
-    known->by_id = state("user_by_id", what, apr_pstrcat(db->pool, select, id, NULL), 1);
+    known->by_id = state("user_by_id", what, apr_pstrcat(db->pool, select, is_user(db, known), NULL),
+                         1);
     known->by_name = state("user_by_name", what,
                            apr_pstrcat(db->pool, select, qualified(db, USERNAME), " = ",
                                        argument(db, known->types[USERNAME]), NULL), 1);
-    known->set_last_login = state("last_login",
-                                  apr_psprintf(db->pool, "cannot update table \"%s\"", db->table),
-                                  apr_pstrcat(db->pool, "UPDATE ", db->quoted,
-                                              " SET last_login = ", db->column.param, " WHERE ", id,
-                                              NULL), 2);
 }
 
 static int is_same(const known_t *a, const known_t *b)
@@ -247,6 +271,7 @@ static const known_t *remember(users_db_t *db, const known_t *found)
     known->types[USERNAME] = apr_pstrdup(db->pool, found->types[USERNAME]);
     known->id_kind = kind_of(db, known->types[ID]);
     state_lookups(db, known);
+    state_updates(db, known);
     db->known = known;
     return known;
 }
@@ -507,6 +532,46 @@ static apr_status_t set_last_login(djs_users_t *users, djs_ctx_t *ctx, const cha
     return djs_database_execute(ctx, db->database, &known->set_last_login, args, &rows, NULL);
 }
 
+/* Nothing was changed: by somebody else's faster change, or because it was done already? */
+static apr_status_t tell_conflict(djs_users_t *users, djs_ctx_t *ctx, const char *id,
+                                  const char *encoded)
+{
+    djs_user_t *user;
+    apr_status_t rv = find_by_id(users, ctx, id, &user);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    return strcmp(user->password, encoded) == 0 ? APR_SUCCESS : DJS_ECONFLICT;
+}
+
+/* May run twice when an answer was lost: the second time finds what the first has left. */
+static apr_status_t set_password(djs_users_t *users, djs_ctx_t *ctx, const char *id,
+                                 const char *seen, const char *encoded)
+{
+    users_db_t *db = users->data;
+    const known_t *known;
+    const char *args[3];
+    int rows = 0;
+    apr_status_t rv = get_known(db, ctx, &known);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (!known->has[PASSWORD]) {
+        return djs_fail(ctx, DJS_ESTORE, "table \"%s\" has no column \"%s\"", db->table,
+                        db->names[PASSWORD]);
+    }
+    args[0] = encoded;
+    args[1] = stored_id(ctx, known, id);
+    args[2] = seen;
+    if (args[1] == NULL) {
+        return APR_NOTFOUND;
+    }
+    rv = djs_database_execute(ctx, db->database, &known->set_password, args, &rows, NULL);
+    return rv == APR_SUCCESS && rows == 0 ? tell_conflict(users, ctx, id, encoded) : rv;
+}
+
 static apr_status_t check(djs_users_t *users, djs_ctx_t *ctx,
                           void (*say)(void *baton, int ok, const char *what), void *baton)
 {
@@ -530,7 +595,8 @@ static apr_status_t check(djs_users_t *users, djs_ctx_t *ctx,
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
-static const djs_users_ops_t ops = { find_by_id, find_by_name, set_last_login, check };
+static const djs_users_ops_t ops = { find_by_id, find_by_name, set_last_login, set_password,
+                                     check };
 
 static apr_status_t end_lock(void *data)
 {

@@ -187,6 +187,46 @@ static void the_last_login_is_written_alone(void **state)
                   "nobody has none");
 }
 
+static void a_password_is_changed_only_from_what_was_seen(void **state)
+{
+    static const struct {
+        const char *id, *seen, *encoded;
+        apr_status_t rv;
+        const char *why;
+    } steps[] = {
+        { "A-1", "secret of A-1", "md5$a$New", APR_SUCCESS, "it was this" },
+        { "A-1", "secret of A-1", "md5$a$Newer", DJS_ECONFLICT, "no more" },
+        { "A-1", "MD5$a$new", "md5$a$Newer", DJS_ECONFLICT, "in another case it is another" },
+        { "A-1", "md5$a$New ", "md5$a$Newer", DJS_ECONFLICT, "with a blank, too" },
+        { "A-1", "md5$a$New", "md5$a$New", APR_SUCCESS, "nothing to change" },
+        { "A-1", "of old", "md5$a$New", APR_SUCCESS, "somebody has done it already" },
+        { "nobody", "md5$a$New", "md5$a$Newer", APR_NOTFOUND, "not in the table" },
+        { "A-1", "md5$a$New", "secret of A-1", APR_SUCCESS, "back" },
+    };
+    users_state_t *s = *state;
+    djs_users_t *users = open_users(s, "people_member", "number", "number");
+    djs_user_t before = *must_find(s, users, "A-1");
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        assert_status(s->test.ctx,
+                      users->ops->set_password(users, s->test.ctx, steps[i].id, steps[i].seen,
+                                               steps[i].encoded),
+                      steps[i].rv, steps[i].why);
+        assert_null(s->test.ctx->problem);
+    }
+    assert_text(must_find(s, users, "A-1")->password, "secret of A-1", "at last");
+    assert_number(must_find(s, users, "A-1")->last_login, before.last_login, "nothing else changed");
+    assert_number(must_find(s, users, "A-1")->is_active, before.is_active, "nothing else changed");
+    users = standard(s);
+    assert_status(s->test.ctx, users->ops->set_password(users, s->test.ctx, "x", "", "y"),
+                  APR_NOTFOUND, "no key of the column's type");
+    users = open_users(s, "auth_group", "name", "id");
+    assert_status(s->test.ctx, users->ops->set_password(users, s->test.ctx, "1", "", "y"),
+                  DJS_ESTORE, "no such column");
+    assert_non_null(strstr(s->test.ctx->problem, "\"password\""));
+}
+
 static void a_table_or_column_that_is_not_there_is_an_error_with_its_name(void **state)
 {
     users_state_t *s = *state;
@@ -276,6 +316,7 @@ static const database_row_t rows[] = {
     ON_EACH_DATABASE(columns_that_a_model_lacks_do_no_harm),
     ON_EACH_DATABASE(a_text_key_is_compared_exactly),
     ON_EACH_DATABASE(the_last_login_is_written_alone),
+    ON_EACH_DATABASE(a_password_is_changed_only_from_what_was_seen),
     ON_EACH_DATABASE(a_table_or_column_that_is_not_there_is_an_error_with_its_name),
     ON_EACH_DATABASE(a_check_tells_good_tables_from_bad),
     ON_EACH_DATABASE(a_migration_while_we_run_is_followed),
