@@ -15,13 +15,28 @@
 
 /* ---- directives ---- */
 
-static const char *refuse_htaccess(cmd_parms *cmd)
+/* Whether a row's directive may stand here; NULL: it may, else where it belongs. */
+static const char *check_place(cmd_parms *cmd, const djs_setting_row_t *row)
 {
-    return apr_psprintf(cmd->pool,
-                        "%s is not allowed in .htaccess files: it belongs into the server's own "
-                        "configuration (the server, a virtual host, or a section such as "
-                        "<Directory> or <Location>)",
-                        cmd->cmd->name);
+    int in_sections = strchr(row->context, 'D') != NULL;
+    const char *here = NULL;
+
+    if (!strchr(row->context, 'H') && ap_check_cmd_context(cmd, NOT_IN_HTACCESS)) {
+        here = ".htaccess files";
+    }
+    else if (!in_sections && ap_check_cmd_context(cmd, NOT_IN_DIR_CONTEXT)) {
+        here = "sections such as <Directory>, <Location> or <If>";
+    }
+    if (here) {
+        return apr_psprintf(cmd->pool,
+                            "%s is not allowed in %s: it belongs into the server's own "
+                            "configuration (the server%s)",
+                            cmd->cmd->name, here,
+                            in_sections ? ", a virtual host, or a section such as <Directory> or "
+                                          "<Location>"
+                                        : " or a virtual host");
+    }
+    return ap_check_cmd_context(cmd, NOT_IN_LIMIT);
 }
 
 /* Paths of secrets are below ServerRoot, as all paths of the configuration. */
@@ -69,11 +84,7 @@ static const char *set_directive(cmd_parms *cmd, void *section, int argc, char *
     const char *error;
     int i;
 
-    if (!strchr(row->context, 'H') && ap_check_cmd_context(cmd, NOT_IN_HTACCESS)) {
-        return refuse_htaccess(cmd);
-    }
-    error = ap_check_cmd_context(cmd, strchr(row->context, 'D') ? NOT_IN_LIMIT
-                                                               : NOT_IN_DIR_CONTEXT);
+    error = check_place(cmd, row);
     if (error) {
         return error;
     }

@@ -8,6 +8,7 @@ From the environment: DJS_SRC and DJS_BUILD, the sources and a build of them; DJ
 front of httpd (memcheck); DJS_PRELOAD, libraries that httpd has to load first (a sanitizer); DJS_MPM,
 the MPM to use where a test does not say.
 """
+import datetime
 import fcntl
 import http.client
 import http.server
@@ -152,6 +153,13 @@ class Database:
         rows = self.execute("SELECT session_data, expire_date FROM django_session "
                             "WHERE session_key = %s", (key,))
         return rows[0] if rows else None
+
+    def end_of(self, key):
+        """When its row ends, in Unix time."""
+        end = self.row(key)[1]
+        if isinstance(end, str):
+            end = datetime.datetime.fromisoformat(end)
+        return end.replace(tzinfo=end.tzinfo or datetime.timezone.utc).timestamp()
 
 
 class Databases:
@@ -315,7 +323,8 @@ class Client:
             headers.append(("Cookie", cookie))
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
-            connection.putrequest(method, path, skip_accept_encoding=True)
+            connection.putrequest(method, path, skip_accept_encoding=True,
+                                  skip_host=any(name.lower() == "host" for name, _ in headers))
             if body is not None:
                 body = body.encode() if isinstance(body, str) else body
                 connection.putheader("Content-Length", str(len(body)))

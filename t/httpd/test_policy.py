@@ -497,15 +497,6 @@ def test_without_the_directive_nothing_is_removed(site):
     assert rows(site) == 3
 
 
-@pytest.mark.parametrize("section", ["Location", "Directory", "Files", "If", "Proxy"])
-def test_a_section_cannot_say_when_stores_are_cleared(site, section):
-    argument = '"true"' if section == "If" else '"/x"'
-    server = site.httpd(f"<{section} {argument}>\nDjangoSessionClearInterval 1h\n</{section}>\n",
-                        start=False)
-    status, output = server.configtest()
-    assert status == 1 and "DjangoSessionClearInterval" in output
-
-
 @pytest.mark.parametrize("mpm", ["prefork", "worker"])
 def test_a_server_stops_in_the_middle_of_a_clearing(site, mpm):
     add_expired(site, 20000)
