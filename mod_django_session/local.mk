@@ -27,7 +27,9 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/cache_url.c \
 	mod_django_session/core/cache_url.h \
 	mod_django_session/core/cookie.c \
+	mod_django_session/core/csrf.c \
 	mod_django_session/core/cookie.h \
+	mod_django_session/core/csrf.h \
 	mod_django_session/core/djs.c \
 	mod_django_session/core/encode.c \
 	mod_django_session/core/encode.h \

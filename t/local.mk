@@ -10,6 +10,7 @@ UNIT_TESTS = \
 	t/unit/test_clients \
 	t/unit/test_column \
 	t/unit/test_cookie \
+	t/unit/test_csrf \
 	t/unit/test_database \
 	t/unit/test_djs \
 	t/unit/test_encode \

@@ -311,9 +311,9 @@ static const char *attribute(djs_ctx_t *ctx, const char *name, const char *value
                ? apr_pstrcat(ctx->pool, "; ", name, "=", value, NULL) : "";
 }
 
-static const char *same_site(const djs_settings_t *settings)
+static const char *same_site(int samesite)
 {
-    switch ((djs_samesite_t)settings->cookie_samesite) {
+    switch ((djs_samesite_t)samesite) {
     case DJS_SAMESITE_LAX:
         return "Lax";
     case DJS_SAMESITE_STRICT:
@@ -327,16 +327,15 @@ static const char *same_site(const djs_settings_t *settings)
 }
 
 /* The attributes, each only where it applies; alphabetical by the names Python gives them. */
-static const char *set_line(djs_ctx_t *ctx, const djs_settings_t *settings, const char *value,
-                            const char *expires, const char *max_age, int http_only, int secure)
+static const char *set_line(djs_ctx_t *ctx, const djs_cookie_look_t *look, const char *value,
+                            const char *expires, const char *max_age)
 {
-    return apr_pstrcat(ctx->pool, settings->cookie_name, "=", value,
-                       attribute(ctx, "Domain", settings->cookie_domain),
-                       attribute(ctx, "expires", expires), http_only ? "; HttpOnly" : "",
-                       attribute(ctx, "Max-Age", max_age),
-                       attribute(ctx, "Path", settings->cookie_path),
-                       attribute(ctx, "SameSite", same_site(settings)), secure ? "; Secure" : "",
-                       settings->cookie_partitioned ? "; Partitioned" : "", NULL);
+    return apr_pstrcat(ctx->pool, look->name, "=", value, attribute(ctx, "Domain", look->domain),
+                       attribute(ctx, "expires", expires), look->httponly ? "; HttpOnly" : "",
+                       attribute(ctx, "Max-Age", max_age), attribute(ctx, "Path", look->path),
+                       attribute(ctx, "SameSite", same_site(look->samesite)),
+                       look->secure ? "; Secure" : "", look->partitioned ? "; Partitioned" : "",
+                       NULL);
 }
 
 static int is_plain(const char *value)
@@ -386,8 +385,8 @@ djs_cookie_life_t djs_cookie_life(const djs_expiry_t *expiry)
     return life;
 }
 
-const char *djs_cookie_set(djs_ctx_t *ctx, const djs_settings_t *settings, int secure,
-                           const char *value, djs_cookie_life_t life)
+const char *djs_cookie_line(djs_ctx_t *ctx, const djs_cookie_look_t *look, const char *value,
+                            djs_cookie_life_t life)
 {
     const char *expires = NULL;
     const char *max_age = NULL;
@@ -396,17 +395,77 @@ const char *djs_cookie_set(djs_ctx_t *ctx, const djs_settings_t *settings, int s
         expires = djs_moment_http(ctx->pool, ctx->now + life.age);
         max_age = apr_psprintf(ctx->pool, "%" APR_INT64_T_FMT, life.age / APR_USEC_PER_SEC);
     }
-    return set_line(ctx, settings, quote(ctx, value), expires, max_age, settings->cookie_httponly,
-                    secure);
+    return set_line(ctx, look, quote(ctx, value), expires, max_age);
+}
+
+djs_cookie_look_t djs_cookie_look(const djs_settings_t *settings)
+{
+    djs_cookie_look_t look = {
+        .name = settings->cookie_name,
+        .domain = settings->cookie_domain,
+        .path = settings->cookie_path,
+        .samesite = settings->cookie_samesite,
+        .httponly = settings->cookie_httponly,
+        .secure = settings->cookie_secure != DJS_SECURE_OFF,
+        .partitioned = settings->cookie_partitioned
+    };
+
+    return look;
+}
+
+const char *djs_cookie_set(djs_ctx_t *ctx, const djs_settings_t *settings, int secure,
+                           const char *value, djs_cookie_life_t life)
+{
+    djs_cookie_look_t look = djs_cookie_look(settings);
+
+    look.secure = secure;
+    return djs_cookie_line(ctx, &look, value, life);
+}
+
+/* Browsers take a cookie of such a name only with Secure. */
+static int is_secure_name(const char *name)
+{
+    return strncasecmp(name, "__Secure-", 9) == 0 || strncasecmp(name, "__Host-", 7) == 0;
 }
 
 const char *djs_cookie_delete(djs_ctx_t *ctx, const djs_settings_t *settings)
 {
-    int secure = strncmp(settings->cookie_name, "__Secure-", 9) == 0 ||
-                 strncmp(settings->cookie_name, "__Host-", 7) == 0 ||
-                 settings->cookie_samesite == DJS_SAMESITE_NONE || settings->cookie_partitioned;
+    djs_cookie_look_t look = djs_cookie_look(settings);
 
-    return set_line(ctx, settings, "\"\"", djs_moment_http(ctx->pool, 0), "0", 0, secure);
+    look.httponly = 0;
+    look.secure = strncmp(look.name, "__Secure-", 9) == 0 || strncmp(look.name, "__Host-", 7) == 0
+                  || look.samesite == DJS_SAMESITE_NONE || look.partitioned;
+    return set_line(ctx, &look, "\"\"", djs_moment_http(ctx->pool, 0), "0");
+}
+
+/* RFC 6265bis, 4.1.3 and 5.7. */
+apr_status_t djs_cookie_check(djs_ctx_t *ctx, const djs_cookie_look_t *look,
+                              const char *directives)
+{
+    const char *what = NULL;
+
+    if (!look->secure && look->samesite == DJS_SAMESITE_NONE) {
+        what = "SameSite None";
+    }
+    else if (!look->secure && look->partitioned) {
+        what = "Partitioned On";
+    }
+    else if (!look->secure && is_secure_name(look->name)) {
+        what = apr_pstrcat(ctx->pool, "Name ", look->name, NULL);
+    }
+    if (what) {
+        return djs_fail(ctx, DJS_EINVAL,
+                        "%s%s needs %sSecure On or Auto: browsers refuse the cookie otherwise",
+                        directives, what, directives);
+    }
+    if (strncasecmp(look->name, "__Host-", 7) == 0
+        && (look->domain || strcmp(look->path, "/") != 0)) {
+        return djs_fail(ctx, DJS_EINVAL,
+                        "%sName %s needs %sDomain None and %sPath /: browsers refuse the cookie "
+                        "otherwise",
+                        directives, look->name, directives, directives);
+    }
+    return APR_SUCCESS;
 }
 
 int djs_cookie_line_is(const char *set_cookie, const char *name)

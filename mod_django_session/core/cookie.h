@@ -45,16 +45,43 @@ typedef struct djs_cookie_life_t {
     apr_interval_time_t age; /* from ctx->now; may be 0 or negative */
 } djs_cookie_life_t;
 
-/** The life of the session cookie of a session with this expiry. */
-djs_cookie_life_t djs_cookie_life(const djs_expiry_t *expiry);
+/** The rest of such a line. */
+typedef struct djs_cookie_look_t {
+    const char *name;
+    const char *domain; /* NULL: none */
+    const char *path;
+    int samesite;       /* djs_samesite_t */
+    int httponly;
+    int secure;
+    int partitioned;
+} djs_cookie_look_t;
 
 /**
  * The value of a Set-Cookie header, attributes in Django's order: Domain, expires, HttpOnly,
  * Max-Age, Path, SameSite, Secure (and Partitioned last). A @a value that is no token is quoted.
+ */
+const char *djs_cookie_line(djs_ctx_t *ctx, const djs_cookie_look_t *look, const char *value,
+                            djs_cookie_life_t life);
+
+/**
+ * Would browsers take it? DJS_EINVAL: the problem names the directives, which all begin with
+ * @a directives ("DjangoSessionCookie").
+ */
+apr_status_t djs_cookie_check(djs_ctx_t *ctx, const djs_cookie_look_t *look,
+                              const char *directives) DJS_MUST_CHECK;
+
+/** The life of the session cookie of a session with this expiry. */
+djs_cookie_life_t djs_cookie_life(const djs_expiry_t *expiry);
+
+/**
+ * djs_cookie_line() of the session cookie.
  * @param secure  whether to say Secure: the host has decided what Auto means for this request
  */
 const char *djs_cookie_set(djs_ctx_t *ctx, const djs_settings_t *settings, int secure,
                            const char *value, djs_cookie_life_t life);
+
+/** The session cookie as the settings describe it, Secure where it can be (On or Auto). */
+djs_cookie_look_t djs_cookie_look(const djs_settings_t *settings);
 
 /** The line with which Django deletes the session cookie. */
 const char *djs_cookie_delete(djs_ctx_t *ctx, const djs_settings_t *settings);

@@ -10,6 +10,8 @@
 
 #include <apr_lib.h>
 
+#include "cookie.h"
+#include "csrf.h"
 #include "export.h"
 #include "url.h"
 #include "value.h"
@@ -430,6 +432,24 @@ static const char *print_texts(apr_pool_t *pool, const djs_setting_row_t *row, c
     return line;
 }
 
+static apr_status_t parse_texts_or_none(djs_ctx_t *ctx, const djs_setting_row_t *row, int argc,
+                                        const char *const *argv, void *member)
+{
+    if (argc == 1 && strcasecmp(argv[0], "None") == 0) {
+        *(apr_array_header_t **)member = NULL;
+        return APR_SUCCESS;
+    }
+    return parse_texts(ctx, row, argc, argv, member);
+}
+
+static const char *print_texts_or_none(apr_pool_t *pool, const djs_setting_row_t *row,
+                                       const void *member)
+{
+    const char *line = print_texts(pool, row, member);
+
+    return line ? line : "None";
+}
+
 /* ---- secrets: the same, but what they hold is never said ---- */
 
 static const char *mask(apr_pool_t *pool, const char *secret)
@@ -659,6 +679,9 @@ static const kind_t kinds[DJS_KIND_COUNT] = {
     [DJS_KIND_SECRETS] = { parse_secrets, print_secrets, 1, is_secret, NULL },
     [DJS_KIND_NAMES] = { parse_texts, print_texts, 1, is_name,
                          "dotted paths: letters, digits and _-+./" },
+    [DJS_KIND_ORIGINS] = { parse_texts_or_none, print_texts_or_none, 1, djs_csrf_is_origin,
+                           "https://HOST[:PORT], https://*.HOST, or as before Django 4.0 HOST and "
+                           ".HOST; no path" },
     [DJS_KIND_EXPORT] = { parse_export, print_export, 1, NULL, NULL },
     [DJS_KIND_CACHE] = { parse_cache, print_cache, 1, NULL, NULL },
 };
@@ -800,6 +823,7 @@ static void copy_member(apr_pool_t *pool, djs_settings_t *settings, const djs_se
         break;
     case DJS_KIND_SECRETS:
     case DJS_KIND_NAMES:
+    case DJS_KIND_ORIGINS:
         if (*(apr_array_header_t **)member) {
             *(apr_array_header_t **)member = copy_texts(pool, *(apr_array_header_t **)member);
         }
@@ -859,6 +883,7 @@ int djs_settings_equal(const djs_settings_t *a, const djs_settings_t *b,
                                     *(const djs_cache_conf_t *const *)right);
     case DJS_KIND_SECRETS:
     case DJS_KIND_NAMES:
+    case DJS_KIND_ORIGINS:
         return lists_equal(*(apr_array_header_t *const *)left,
                            *(apr_array_header_t *const *)right);
     default:
@@ -891,41 +916,9 @@ static apr_status_t check_names(djs_ctx_t *ctx, const char *directive,
     return APR_SUCCESS;
 }
 
-/* What browsers would refuse: RFC 6265bis, 4.1.3 and 5.7. */
-static apr_status_t check_cookie(djs_ctx_t *ctx, const djs_settings_t *settings)
-{
-    const char *name = settings->cookie_name;
-    int insecure = settings->cookie_secure == DJS_SECURE_OFF;
-
-    if (insecure && settings->cookie_samesite == DJS_SAMESITE_NONE) {
-        return djs_fail(ctx, DJS_EINVAL,
-                        "DjangoSessionCookieSameSite None needs DjangoSessionCookieSecure On or "
-                        "Auto: browsers refuse the cookie otherwise");
-    }
-    if (insecure && settings->cookie_partitioned) {
-        return djs_fail(ctx, DJS_EINVAL,
-                        "DjangoSessionCookiePartitioned On needs DjangoSessionCookieSecure On or "
-                        "Auto: browsers refuse the cookie otherwise");
-    }
-    if (insecure
-        && (strncasecmp(name, "__Host-", 7) == 0 || strncasecmp(name, "__Secure-", 9) == 0)) {
-        return djs_fail(ctx, DJS_EINVAL,
-                        "DjangoSessionCookieName %s needs DjangoSessionCookieSecure On or Auto: "
-                        "browsers refuse the cookie otherwise",
-                        name);
-    }
-    if (strncasecmp(name, "__Host-", 7) == 0
-        && (settings->cookie_domain || strcmp(settings->cookie_path, "/") != 0)) {
-        return djs_fail(ctx, DJS_EINVAL,
-                        "DjangoSessionCookieName %s needs DjangoSessionCookieDomain None and "
-                        "DjangoSessionCookiePath /: browsers refuse the cookie otherwise",
-                        name);
-    }
-    return APR_SUCCESS;
-}
-
 apr_status_t djs_settings_check(djs_ctx_t *ctx, const djs_settings_t *settings)
 {
+    djs_cookie_look_t look = djs_cookie_look(settings);
     apr_status_t rv;
 
     if (!settings->secret_key) {
@@ -945,7 +938,7 @@ apr_status_t djs_settings_check(djs_ctx_t *ctx, const djs_settings_t *settings)
                         print_duration(ctx->pool, NULL, &settings->save_interval),
                         print_duration(ctx->pool, NULL, &settings->cookie_age));
     }
-    rv = check_cookie(ctx, settings);
+    rv = djs_cookie_check(ctx, &look, "DjangoSessionCookie");
     if (rv == APR_SUCCESS) {
         rv = check_names(ctx, "DjangoSessionEnv", settings->env);
     }

@@ -54,6 +54,7 @@ typedef enum {
     DJS_REMOTE_USER_ID,
     DJS_REMOTE_USER_EMAIL
 } djs_remote_user_t;
+typedef enum { DJS_CSRF_MODE_OFF, DJS_CSRF_MODE_ORIGIN, DJS_CSRF_MODE_ON } djs_csrf_mode_t;
 
 typedef enum djs_setting_id_t {
 #define SETTING(ID, member, type, directive, option, kind, def, context, values, about) \
@@ -73,8 +74,8 @@ typedef struct djs_settings_t {
 
 /** May a value of this kind be made of several arguments? */
 #define DJS_KIND_IS_MANY(kind)                                                                     \
-    ((kind) == DJS_KIND_SECRETS || (kind) == DJS_KIND_NAMES || (kind) == DJS_KIND_EXPORT           \
-     || (kind) == DJS_KIND_CACHE)
+    ((kind) == DJS_KIND_SECRETS || (kind) == DJS_KIND_NAMES || (kind) == DJS_KIND_ORIGINS          \
+     || (kind) == DJS_KIND_EXPORT || (kind) == DJS_KIND_CACHE)
 
 typedef enum djs_setting_kind_t {
     DJS_KIND_FLAG,
@@ -95,6 +96,7 @@ typedef enum djs_setting_kind_t {
     DJS_KIND_SECRET,
     DJS_KIND_SECRETS,
     DJS_KIND_NAMES,
+    DJS_KIND_ORIGINS,
     DJS_KIND_EXPORT,
     DJS_KIND_CACHE,
     DJS_KIND_COUNT

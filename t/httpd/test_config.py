@@ -19,6 +19,7 @@ GOOD = {"DURATION": "5min", "TIMEOUT": "250ms", "LIMIT": "8h", "TOKEN": "back", 
         "IDENTIFIER": "login", "URL": "/enter", "NAME": "db", "PATH": "/x/y",
         "SECRET": "env:HOME",
         "SECRETS": "file:/one env:TWO", "NAMES": "a.b c.d", "EXPORT": "On cart=CART",
+        "ORIGINS": "https://*.x.example .y.example",
         "CACHE": "memcached://127.0.0.1:11211 format=pylibmc prefix=x timeout=250ms"}
 BAD = {"FLAG": ["Maybe", '""'], "DURATION": ["garbage", "-5", "1.5", "9999999999999999999", '""'],
        "TIMEOUT": ["0", "-1s", "soon"], "LIMIT": ["0", "1500ms", "never"], "TOKEN": ["a/b", '""'],
@@ -26,7 +27,8 @@ BAD = {"FLAG": ["Maybe", '""'], "DURATION": ["garbage", "-5", "1.5", "9999999999
        "COOKIE_DOMAIN": ["a..b", '"a b"'], "PARAM": ["a=b", "a%20b", '""'], "TABLE": ["a.b.c", "\"a'b\""],
        "IDENTIFIER": ["a.b", '""'], "URL": ["x", '"/a b"', "javascript:x"],
        "NAME": ["../x", '""'], "PATH": ['""'], "SECRET": ["file:", '""'], "SECRETS": ['"" one'],
-       "NAMES": ['"a;b"'], "EXPORT": ["Off cart", "/a~2", "cart=A:B"], "CHOICE": ["Other", '""'],
+       "NAMES": ['"a;b"'], "ORIGINS": ["*", "https://x.example/", "*.x.example", '""'],
+       "EXPORT": ["Off cart", "/a~2", "cart=A:B"], "CHOICE": ["Other", '""'],
        "CACHE": ["x://h", "memcached://h:0", "shm:// format=redis", '""']}
 HTDOCS = '<Directory "@DIR@/htdocs">\nAllowOverride All\n</Directory>\n'
 

@@ -68,6 +68,7 @@ static const struct { const char *first, *second; } examples[DJS_KIND_COUNT] = {
     [DJS_KIND_SECRET] = { "file:/one", "env:TWO" },
     [DJS_KIND_SECRETS] = { "file:/one exec:/bin/one", "env:TWO" },
     [DJS_KIND_NAMES] = { "one", "two three" },
+    [DJS_KIND_ORIGINS] = { "https://one.example", "https://*.two.example:8443 .three" },
     [DJS_KIND_CACHE] = { "memcached://one:1,[::1]:2 prefix=p", "shm://two?size=2m pool=3" },
     [DJS_KIND_EXPORT] = { "On one=ONE", "/two/2=Two" },
 };
