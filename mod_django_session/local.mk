@@ -149,6 +149,7 @@ mod_django_session_mod_django_session_la_SOURCES = \
 	mod_django_session/httpd/mds_clear.c \
 	mod_django_session/httpd/mds_config.c \
 	mod_django_session/httpd/mds_export.c \
+	mod_django_session/httpd/mds_expr.c \
 	mod_django_session/httpd/mds_param.c \
 	mod_django_session/httpd/mds_filter.c \
 	mod_django_session/httpd/mds_request.c \

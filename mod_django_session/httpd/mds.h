@@ -80,6 +80,7 @@ struct mds_server_t {
     djs_database_t *database; /* NULL: there is none */
     apr_array_header_t *header_names; /* that administrators gave, of const char * */
     apr_array_header_t *url_params;   /* of DjangoSessionUrlParam; NULL: none */
+    int early;                        /* DjangoSessionEarly On */
 };
 
 /** Merged settings as requests use them. */
@@ -202,6 +203,8 @@ typedef struct mds_request_t {
     const char *url_param;     /* the parameter that was taken out of the address */
     const char *url_key;       /* what it held; secret */
     int located;               /* the request got so far that its sections are known */
+    request_rec *unlocated;    /* the one of which not even <Location> is known; NULL: none */
+    const djs_settings_t *early; /* by whose say DjangoSessionEarly has told; NULL: nobody's */
     mds_session_t *sessions;
     int finished;              /* the sessions are saved; what the answer is to carry is known: */
     int status;                /* 0, or what it must be instead of the application's */
@@ -211,6 +214,8 @@ typedef struct mds_request_t {
     int hid_cookie;            /* headers_in has another Cookie than the client sent */
     int let_in;                /* somebody, by AuthType Django */
     int inside_authz;          /* mds_auth_checker is asking the others */
+    int asking;                /* an expression is looking for the session */
+    int blind;                 /* Require has decided without the store */
     int json_body;             /* the body of the error answer is JSON */
 } mds_request_t;
 
@@ -276,10 +281,18 @@ int mds_check_authn(request_rec *r);   /* mds_auth.c */
 int mds_auth_checker(request_rec *r);
 
 int mds_fixups(request_rec *r);        /* mds_export.c */
+/** DjangoSessionEarly: the environment for rewrite rules of the server. */
+int mds_export_early(request_rec *r);
 /** DJANGO_SESSION_STATUS and DJANGO_SESSION_REASON for a request that ends before fixups. */
 void mds_export_refusal(request_rec *r, mds_session_t *session);
 
+void mds_expr_register(void);          /* mds_expr.c */
+/** DECLINED, or the answer to a request that an expression has judged without the store. */
+int mds_expr_fixups(request_rec *r, mds_view_t *view);
+
 void mds_filter_register(void);        /* mds_filter.c */
 void mds_insert_filter(request_rec *r);
+/** The answer depends on the cookie; for who finds that out when the session is finished. */
+void mds_vary_on_cookie(request_rec *r);
 
 #endif

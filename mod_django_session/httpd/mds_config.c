@@ -526,6 +526,7 @@ static int judge(walk_t *walk, mds_server_t *server, mds_dir_t *dir)
     }
     else {
         collect_from(server, view->settings, walk->pool);
+        server->early |= !dir->where && view->settings->early;
     }
     if (prepare(&ctx, view) == APR_SUCCESS) {
         return view->on && walk->checked ? check_store(walk, server, dir, view) : 1;

@@ -135,7 +135,7 @@ static void hide_cookies(request_rec *r, mds_request_t *request, const djs_setti
     }
 }
 
-/* ---- the hook ---- */
+/* ---- the hooks ---- */
 
 static void warn_of_size(request_rec *r, const mds_session_t *session, const char *what,
                          apr_size_t size)
@@ -148,6 +148,19 @@ static void warn_of_size(request_rec *r, const mds_session_t *session, const cha
     }
 }
 
+static apr_status_t tell_env(request_rec *r, mds_request_t *request, const mds_view_t *view,
+                             mds_session_t *session)
+{
+    djs_export_facts_t facts = facts_of(view, session);
+    apr_size_t overflow = 0;
+    apr_status_t rv;
+
+    clear_family(r->subprocess_env);
+    rv = djs_export_env(&request->ctx, &facts, put_into_cleared, r->subprocess_env, &overflow);
+    warn_of_size(r, session, "a variable", overflow);
+    return rv;
+}
+
 static apr_status_t tell(request_rec *r, mds_request_t *request, const mds_view_t *view,
                          mds_session_t *session)
 {
@@ -157,12 +170,9 @@ static apr_status_t tell(request_rec *r, mds_request_t *request, const mds_view_
     apr_status_t rv = APR_SUCCESS;
 
     if (settings->env->on) {
-        clear_family(r->subprocess_env);
-        rv = djs_export_env(&request->ctx, &facts, put_into_cleared, r->subprocess_env, &overflow);
-        warn_of_size(r, session, "a variable", overflow);
+        rv = tell_env(r, request, view, session);
     }
     if (rv == APR_SUCCESS && settings->header->on) {
-        overflow = 0;
         /* Headers that an .htaccess file names are not among the server's. */
         mds_strip_headers(r, mds_header_names(r->pool, settings));
         clear_family(r->headers_in);
@@ -182,19 +192,71 @@ static int without_store(request_rec *r, mds_session_t *session)
     return mds_unavailable(r);
 }
 
+/* A rule may send the request to another section; that one tells what is its own to tell. */
+static void forget_early(request_rec *r, mds_request_t *request)
+{
+    const apr_array_header_t *rules = request->early->env->rules;
+    int i;
+
+    clear_family(r->subprocess_env);
+    for (i = 0; i < rules->nelts; i++) {
+        apr_table_unset(r->subprocess_env, APR_ARRAY_IDX(rules, i, djs_export_rule_t).name);
+    }
+    request->early = NULL;
+}
+
+/* By the say of the server's configuration and <Location>, which are known by now. */
+int mds_export_early(request_rec *r)
+{
+    mds_request_t *request = mds_request(r);
+    mds_session_t *session;
+    mds_view_t *view;
+
+    if (request->unlocated == r) {
+        request->unlocated = NULL;
+    }
+    if (!mds_server_of(r->server)->early) {
+        return DECLINED;
+    }
+    if (r->main) {
+        forget_outer(r);
+    }
+    view = mds_view(r);
+    if (!view->settings->env->on || (!view->on && !mds_is_our_auth(r))) {
+        return DECLINED;
+    }
+    session = mds_session(r, view);
+    if (session) {
+        request->early = view->settings;
+        /* Whether that is the request's end, its section has to say. */
+        if (tell_env(r, request, view, session) != APR_SUCCESS) {
+            mds_store_failed(r, session);
+        }
+    }
+    return DECLINED;
+}
+
 int mds_fixups(request_rec *r)
 {
     mds_request_t *request = mds_request(r);
     mds_view_t *view = mds_view(r);
     const djs_settings_t *settings = view->settings;
     mds_session_t *session;
+    int answer;
 
     undo_earlier(r, request);
     if (r->main) {
         forget_outer(r);
     }
+    if (request->early) {
+        forget_early(r, request);
+    }
     if (!view->on && !mds_is_our_auth(r)) {
         return DECLINED;
+    }
+    answer = mds_expr_fixups(r, view);
+    if (answer != DECLINED) {
+        return answer;
     }
     if (settings->hide_cookie || settings->header->on) {
         own_headers(r);

@@ -104,7 +104,7 @@ static int has_star(void *baton, const char *name, const char *value)
 }
 
 /* httpd itself removes doubles when it sends the header. */
-static void vary_on_cookie(request_rec *r)
+void mds_vary_on_cookie(request_rec *r)
 {
     if (apr_table_do(has_star, NULL, r->headers_out, "Vary", NULL)
         && apr_table_do(has_star, NULL, r->err_headers_out, "Vary", NULL)) {
@@ -153,7 +153,7 @@ static void put_headers(request_rec *r, const mds_request_t *request)
         (void)mds_unavailable(r);
     }
     if (request->vary) {
-        vary_on_cookie(r);
+        mds_vary_on_cookie(r);
     }
     if (cookies->nelts > 0 || request->let_in) {
         keep_from_shared_caches(r, cookies->nelts > 0);
@@ -305,6 +305,9 @@ static void finish(request_rec *r, mds_request_t *request)
     }
     for (session = request->sessions; session; session = session->next) {
         finish_session(r, request, session, session->update);
+    }
+    if (request->blind && (r->status == HTTP_UNAUTHORIZED || r->status == HTTP_FORBIDDEN)) {
+        request->status = HTTP_SERVICE_UNAVAILABLE; /* the store may have said otherwise */
     }
 }
 

@@ -197,10 +197,14 @@ mds_request_t *mds_request(request_rec *r)
 
 int mds_post_read_request(request_rec *r)
 {
+    mds_request_t *request = mds_request(r);
+
+    if (!r->main) {
+        request->unlocated = r;
+    }
     /* Internal redirects come here too; what they carry is ours by then. */
     if (!r->prev && !r->main) {
         mds_strip_headers(r, mds_server_of(r->server)->header_names);
-        (void)mds_request(r);
         if (merges_trailers(r->server)) {
             ap_add_input_filter_handle(trailer_filter, NULL, r, r->connection);
         }

@@ -35,8 +35,11 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_post_read_request(mds_post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
     /* mds_param.c: before anybody makes something of the address; before it is logged */
     ap_hook_translate_name(mds_take_param, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    /* mds_export.c: before mod_rewrite's rules for the server, which are FIRST */
+    ap_hook_translate_name(mds_export_early, NULL, NULL, APR_HOOK_REALLY_FIRST + 1);
     ap_hook_header_parser(mds_take_param_of_file, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(mds_hide_params, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    mds_expr_register();
     /* mds_auth.c: the checker asks all others itself, so it is first */
     ap_hook_check_authn(mds_check_authn, NULL, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_check_authz(mds_auth_checker, NULL, NULL, APR_HOOK_REALLY_FIRST,
