@@ -50,6 +50,8 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/pickle.h \
 	mod_django_session/core/pickle_read.c \
 	mod_django_session/core/pickle_write.c \
+	mod_django_session/core/rights.c \
+	mod_django_session/core/rights.h \
 	mod_django_session/core/seal.c \
 	mod_django_session/core/seal.h \
 	mod_django_session/core/secret.c \
@@ -117,6 +119,8 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/stores.c \
 	mod_django_session/store/stores.h \
 	mod_django_session/store/users_db.c \
+	mod_django_session/store/users_db_impl.h \
+	mod_django_session/store/users_table.c \
 	mod_django_session/store/zone.c \
 	mod_django_session/store/zone.h
 

@@ -13,6 +13,7 @@
 
 #include "memo.h"
 #include "password.h"
+#include "rights.h"
 
 #define ID_KEY      "_auth_user_id"
 #define BACKEND_KEY "_auth_user_backend"
@@ -202,7 +203,7 @@ static apr_status_t find_user(djs_ctx_t *ctx, const djs_site_t *site, const char
     apr_status_t rv = APR_NOTFOUND;
 
     if (site->users != NULL && id != NULL) {
-        rv = site->users->ops->find_by_id(site->users, ctx, id, user);
+        rv = djs_rights_find_user(ctx, site, id, user);
     }
     if (rv == APR_NOTFOUND) {
         *user = NULL;

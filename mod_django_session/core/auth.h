@@ -23,6 +23,10 @@ typedef struct djs_user_t {
     int is_staff;
     int is_superuser;
     apr_time_t last_login; /* 0: never */
+    /* Of const char *; NULL: not asked for. By djs_rights_groups() and djs_rights_permissions(). */
+    const apr_array_header_t *groups;
+    const apr_array_header_t *permissions;
+    int lacks_groups; /* they should have come with the user, but cannot be read */
 } djs_user_t;
 
 typedef struct djs_users_t djs_users_t;
@@ -31,9 +35,24 @@ typedef struct djs_users_ops_t {
     /** By primary key, as text. APR_NOTFOUND (also for text that is no such key); DJS_ESTORE. */
     apr_status_t (*find_by_id)(djs_users_t *users, djs_ctx_t *ctx, const char *id,
                                djs_user_t **user);
+    /**
+     * The same in one statement with the names of the groups, in any order. Where they cannot be read
+     * but users can, the user lacks_groups, and the host is warned.
+     */
+    apr_status_t (*find_with_groups)(djs_users_t *users, djs_ctx_t *ctx, const char *id,
+                                     djs_user_t **user);
     /** By login name, exactly. APR_NOTFOUND; DJS_ESTORE. */
     apr_status_t (*find_by_name)(djs_users_t *users, djs_ctx_t *ctx, const char *username,
                                  djs_user_t **user);
+    /**
+     * Names of the groups that a user (by id) is in, in any order, of const char *, in ctx->pool. A
+     * model without groups: none. DJS_ESTORE.
+     */
+    apr_status_t (*groups)(djs_users_t *users, djs_ctx_t *ctx, const char *id,
+                           apr_array_header_t **names);
+    /** The same for permissions, the user's own and the groups': "app_label.codename", doubles too. */
+    apr_status_t (*permissions)(djs_users_t *users, djs_ctx_t *ctx, const char *id,
+                                apr_array_header_t **names);
     /** UPDATE of last_login to ctx->now, that column only. DJS_ESTORE. */
     apr_status_t (*set_last_login)(djs_users_t *users, djs_ctx_t *ctx, const char *id);
     /**

@@ -11,6 +11,7 @@
 #include "encode.h"
 #include "json.h"
 #include "memo.h"
+#include "rights.h"
 
 /* ---- Names ----------------------------------------------------------------------------------- */
 
@@ -255,8 +256,33 @@ static const char *flag(int truth)
     return truth ? "1" : "0";
 }
 
-static void tell_env_user(teller_t *teller, const djs_user_t *user)
+/*
+ * A JSON array. Nearly always they came with the user. Where they cannot be read nothing is told, which
+ * is not the same as none.
+ */
+static const char *groups_of(const teller_t *teller, djs_user_t *user)
 {
+    djs_ctx_t quiet = *teller->ctx;
+    const apr_array_header_t *names;
+    djs_value_t *list = djs_value_make_list(quiet.pool);
+    apr_status_t rv;
+    int i;
+
+    if (teller->facts->site->users == NULL || user->lacks_groups) {
+        return NULL;
+    }
+    rv = djs_rights_groups(&quiet, teller->facts->site, user, &names);
+    teller->ctx->patience = quiet.patience;
+    for (i = 0; rv == APR_SUCCESS && i < names->nelts; i++) {
+        djs_value_append(list, djs_value_make_str(quiet.pool,
+                                                  djs_bytes(APR_ARRAY_IDX(names, i, const char *))));
+    }
+    return rv == APR_SUCCESS ? djs_json_dumps(&quiet, DJS_JSON_COMPACT, list).data : NULL;
+}
+
+static void tell_env_user(teller_t *teller, djs_user_t *user)
+{
+    tell(teller, "DJANGO_USER_GROUPS", user != NULL ? groups_of(teller, user) : NULL);
     tell(teller, "DJANGO_USER", user != NULL ? user->username : NULL);
     tell(teller, "DJANGO_USER_ID", user != NULL ? user->id : NULL);
     tell(teller, "DJANGO_USER_EMAIL", user != NULL ? user->email : NULL);
@@ -355,7 +381,7 @@ apr_status_t djs_export_headers(djs_ctx_t *ctx, const djs_export_facts_t *facts,
 {
     const djs_export_conf_t *conf = facts->site->settings->header;
     teller_t teller = { ctx, facts, put, baton, 1, 0 };
-    const djs_user_t *user;
+    djs_user_t *user;
     const djs_value_t *data;
 
     if (overflow != NULL) {
@@ -372,6 +398,7 @@ apr_status_t djs_export_headers(djs_ctx_t *ctx, const djs_export_facts_t *facts,
          data != NULL && conf->whole ? whole_session(ctx, data) : NULL);
     tell_text(&teller, "Django-User", user != NULL ? user->username : NULL);
     tell_text(&teller, "Django-User-Id", user != NULL ? user->id : NULL);
+    tell(&teller, "Django-User-Groups", user != NULL ? groups_of(&teller, user) : NULL);
     tell_rules(&teller, conf, data);
     tell_overflow(&teller, "Django-Session-Overflow", overflow);
     return data != NULL ? APR_SUCCESS : lost(ctx, facts->session);

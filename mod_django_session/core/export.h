@@ -18,7 +18,7 @@ typedef void (*djs_export_fn)(void *baton, const char *name, const char *value);
 typedef struct djs_export_facts_t {
     const djs_site_t *site;
     djs_session_t *session;
-    const djs_user_t *user; /* NULL: nobody, or users were not looked up */
+    djs_user_t *user;       /* NULL: nobody, or users were not looked up */
     djs_reason_t reason;    /* of the login when there is none, else DJS_REASON_NONE */
 } djs_export_facts_t;
 
@@ -34,8 +34,8 @@ apr_status_t djs_export_env(djs_ctx_t *ctx, const djs_export_facts_t *facts, djs
                             void *baton, apr_size_t *overflow) DJS_MUST_CHECK;
 
 /**
- * Django-Session-* and Django-User-* request headers as settings->header says. Same. All but the
- * JSON of Django-Session are percent-encoded: what is not printable ASCII, "%", and blanks at the
+ * Django-Session-* and Django-User-* request headers as settings->header says. Same. All but
+ * JSON are percent-encoded: what is not printable ASCII, "%", and blanks at the
  * ends, which HTTP would take away.
  */
 apr_status_t djs_export_headers(djs_ctx_t *ctx, const djs_export_facts_t *facts, djs_export_fn put,

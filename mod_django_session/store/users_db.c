@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Users in the table of Django's user model, whichever that is.
- *
- * A model need have no more than a key, a login name and a password. Which columns there are, and of
- * which type the key is, is asked of the database when the first user is looked for: not at start,
- * when the database may be down. It is asked again when a statement fails, and once a minute while
- * columns are missing, for they may have come by a migration.
+ * Users in the table of Django's user model, whichever that is. What there is to be looked at is
+ * found out by users_table.c.
  *
  * Keys come from sessions, as text that Python's str() made of them. What is no key of the column's
  * type, by Django's reckoning, is nobody:
@@ -14,293 +10,14 @@
  *     uuid         PostgreSQL, MariaDB 10.7: its own type; elsewhere char(32) without the dashes
  *     other        as it is, and exactly so: MySQL would find "bob" for "Bob", and 7 for "7x"
  */
-#include "stores.h"
+#include "users_db_impl.h"
 
-#include <pthread.h>
 #include <string.h>
 
 #include <apr_lib.h>
 
-#include "column.h"
-
-/* While columns are missing. */
-#define LOOK_AGAIN_EVERY apr_time_from_sec(60)
-
-typedef enum field_t {
-    ID, USERNAME, PASSWORD, EMAIL, FIRST_NAME, LAST_NAME, IS_ACTIVE, IS_STAFF, IS_SUPERUSER,
-    LAST_LOGIN,
-    FIELDS
-} field_t;
-
-typedef enum id_kind_t { ID_INTEGER, ID_UUID, ID_UUID_WITHOUT_DASHES, ID_TEXT } id_kind_t;
-
-/* What was found out about the table, and what follows from it. Immutable once made. */
-typedef struct known_t {
-    apr_time_t since;
-    int has[FIELDS];
-    int missing;
-    const char *types[FIELDS]; /* of ID and USERNAME */
-    id_kind_t id_kind;
-    djs_statement_t by_id, by_name, set_last_login, set_password;
-} known_t;
-
-typedef struct users_db_t {
-    djs_users_t users;
-    djs_database_t *database;
-    djs_column_t column;
-    const char *schema; /* NULL: the connection's */
-    const char *table;
-    const char *quoted;
-    const char *names[FIELDS]; /* of the columns */
-    djs_statement_t describe;  /* → name, type */
-    pthread_mutex_t lock;      /* of what follows */
-    apr_pool_t *pool;
-    known_t *known;
-} users_db_t;
-
-/* ---- Finding out ----------------------------------------------------------------------------- */
-
-static djs_statement_t state(const char *label, const char *what, const char *sql, int params)
-{
-    djs_statement_t statement = { NULL, NULL, NULL, 0, 1 };
-
-    statement.label = label;
-    statement.what = what;
-    statement.sql = sql;
-    statement.params = params;
-    return statement;
-}
-
-/* Its arguments: schema and table; on PostgreSQL the quoted name. */
-static const char *describe_sql(const users_db_t *db)
-{
-    switch (db->column.dialect) {
-    case DJS_POSTGRESQL:
-        return "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute"
-               " WHERE attrelid = CAST(%pDt AS regclass) AND attnum > 0 AND NOT attisdropped";
-    case DJS_MYSQL:
-        return "SELECT COLUMN_NAME, COLUMN_TYPE FROM information_schema.COLUMNS"
-               " WHERE TABLE_SCHEMA = COALESCE(%s, DATABASE()) AND TABLE_NAME = %s";
-    default:
-        return "SELECT name, type FROM pragma_table_info(%s, %s)";
-    }
-}
-
-static int describe_args(const users_db_t *db, const char *args[2])
-{
-    switch (db->column.dialect) {
-    case DJS_POSTGRESQL:
-        args[0] = db->quoted;
-        return 1;
-    case DJS_MYSQL:
-        args[0] = db->schema;
-        args[1] = db->table;
-        return 2;
-    default:
-        args[0] = db->table;
-        args[1] = db->schema;
-        return 2;
-    }
-}
-
-typedef struct description_t {
-    const users_db_t *db;
-    known_t *known;
-    int columns;
-} description_t;
-
-static apr_status_t take_column(void *baton, djs_ctx_t *ctx, const djs_bytes_t *columns, int count)
-{
-    description_t *description = baton;
-    int i;
-
-    (void)count;
-    description->columns++;
-    for (i = 0; i < FIELDS; i++) {
-        if (djs_bytes_is(columns[0], description->db->names[i])) {
-            description->known->has[i] = 1;
-            description->known->types[i] = djs_bytes_copy(ctx->pool, columns[1]).data;
-        }
-    }
-    return APR_SUCCESS;
-}
-
-/* In ctx->pool. */
-static apr_status_t describe(users_db_t *db, djs_ctx_t *ctx, known_t *known)
-{
-    const char *args[2] = { NULL, NULL };
-    description_t description = { db, known, 0 };
-    apr_status_t rv;
-    int i;
-
-    memset(known, 0, sizeof(*known));
-    (void)describe_args(db, args);
-    rv = djs_database_select(ctx, db->database, &db->describe, args, take_column, &description);
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    if (description.columns == 0) {
-        return djs_fail(ctx, DJS_ESTORE, "there is no table \"%s\" (DjangoUserTable)", db->table);
-    }
-    if (!known->has[ID] || !known->has[USERNAME]) {
-        return djs_fail(ctx, DJS_ESTORE, "table \"%s\" has no column \"%s\" (%s)", db->table,
-                        db->names[known->has[ID] ? USERNAME : ID],
-                        known->has[ID] ? "DjangoUsernameField" : "DjangoUserIdField");
-    }
-    for (i = 0; i < FIELDS; i++) {
-        known->missing += !known->has[i];
-    }
-    known->since = ctx->now;
-    return APR_SUCCESS;
-}
-
-static id_kind_t kind_of(const users_db_t *db, const char *type)
-{
-    char *lower = apr_pstrdup(db->pool, type);
-    char *at;
-
-    for (at = lower; *at != '\0'; at++) {
-        *at = (char)apr_tolower(*at);
-    }
-    if (strstr(lower, "int") != NULL || strstr(lower, "serial") != NULL) {
-        return ID_INTEGER;
-    }
-    if (strcmp(lower, "char(32)") == 0) {
-        return ID_UUID_WITHOUT_DASHES;
-    }
-    return strcmp(lower, "uuid") == 0 ? ID_UUID : ID_TEXT;
-}
-
-/* A text argument that is compared with a column: PostgreSQL has to know its type. */
-static const char *argument(const users_db_t *db, const char *type)
-{
-    if (db->column.dialect != DJS_POSTGRESQL) {
-        return "%s";
-    }
-    /* "character" without a length would be one letter */
-    return apr_psprintf(db->pool, "CAST(%%pDt AS %s)",
-                        strcmp(type, "character") == 0 ? "bpchar" : type);
-}
-
-/* With its table: SQLite takes "email" alone for a text when there is no such column. */
-static const char *qualified(const users_db_t *db, field_t field)
-{
-    return apr_pstrcat(db->pool, db->quoted, ".",
-                       djs_database_quote(db->pool, db->database, db->names[field]), NULL);
-}
-
-/* What selects a field as a text: NULL for a column that is not there. */
-static const char *selected(const users_db_t *db, const known_t *known, field_t field)
-{
-    const char *name = qualified(db, field);
-
-    if (!known->has[field]) {
-        return "NULL";
-    }
-    if (field == LAST_LOGIN) {
-        return djs_column_select(db->pool, &db->column, name);
-    }
-    return db->column.dialect == DJS_MYSQL ? apr_psprintf(db->pool, "CAST(%s AS CHAR)", name) : name;
-}
-
-/* The condition that a row is the user's. */
-static const char *is_user(const users_db_t *db, const known_t *known)
-{
-    return apr_pstrcat(db->pool, qualified(db, ID), " = ", argument(db, known->types[ID]), NULL);
-}
-
-/* Hashes differ by the case of a letter, too, which MySQL's usual collations do not see. */
-static const char *exactly(const users_db_t *db, const char *column)
-{
-    return db->column.dialect == DJS_MYSQL ? apr_psprintf(db->pool, "CAST(%s AS BINARY)", column)
-                                           : column;
-}
-
-static void state_updates(const users_db_t *db, known_t *known)
-{
-    const char *what = apr_psprintf(db->pool, "cannot update table \"%s\"", db->table);
-    const char *update = apr_pstrcat(db->pool, "UPDATE ", db->quoted, " SET ", NULL);
-    const char *id = is_user(db, known);
-    const char *password = djs_database_quote(db->pool, db->database, db->names[PASSWORD]);
-
-    known->set_last_login = state("last_login", what,
-                                  apr_pstrcat(db->pool, update, "last_login = ", db->column.param,
-                                              " WHERE ", id, NULL), 2);
-    known->set_password = state("password", what,
-                                apr_pstrcat(db->pool, update, password, " = ", argument(db, "text"),
-                                            " WHERE ", id, " AND ",
-                                            exactly(db, qualified(db, PASSWORD)), " = ",
-                                            argument(db, "text"), NULL), 3);
-}
-
-static void state_lookups(const users_db_t *db, known_t *known)
-{
-    const char *what = db->describe.what;
-    const char *select = "SELECT ";
-    int i;
-
-    for (i = 0; i < FIELDS; i++) {
-        select = apr_pstrcat(db->pool, select, i > 0 ? ", " : "", selected(db, known, (field_t)i),
-                             NULL);
-    }
-    select = apr_pstrcat(db->pool, select, " FROM ", db->quoted, " WHERE ", NULL);
-    known->by_id = state("user_by_id", what, apr_pstrcat(db->pool, select, is_user(db, known), NULL),
-                         1);
-    known->by_name = state("user_by_name", what,
-                           apr_pstrcat(db->pool, select, qualified(db, USERNAME), " = ",
-                                       argument(db, known->types[USERNAME]), NULL), 1);
-}
-
-static int is_same(const known_t *a, const known_t *b)
-{
-    return memcmp(a->has, b->has, sizeof(a->has)) == 0 && strcmp(a->types[ID], b->types[ID]) == 0 &&
-           strcmp(a->types[USERNAME], b->types[USERNAME]) == 0;
-}
-
-/* With the lock held. A table that has not changed costs no memory. */
-static const known_t *remember(users_db_t *db, const known_t *found)
-{
-    known_t *known = db->known;
-
-    if (known != NULL && is_same(known, found)) {
-        known->since = found->since;
-        return known;
-    }
-    known = apr_pmemdup(db->pool, found, sizeof(*found));
-    known->types[ID] = apr_pstrdup(db->pool, found->types[ID]);
-    known->types[USERNAME] = apr_pstrdup(db->pool, found->types[USERNAME]);
-    known->id_kind = kind_of(db, known->types[ID]);
-    state_lookups(db, known);
-    state_updates(db, known);
-    db->known = known;
-    return known;
-}
-
-/* Ask the database. */
-static apr_status_t find_out(users_db_t *db, djs_ctx_t *ctx, const known_t **known)
-{
-    known_t found;
-    apr_status_t rv = describe(db, ctx, &found);
-
-    if (rv == APR_SUCCESS) {
-        pthread_mutex_lock(&db->lock);
-        *known = remember(db, &found);
-        pthread_mutex_unlock(&db->lock);
-    }
-    return rv;
-}
-
-static apr_status_t get_known(users_db_t *db, djs_ctx_t *ctx, const known_t **known)
-{
-    int stale;
-
-    pthread_mutex_lock(&db->lock);
-    *known = db->known;
-    stale = *known == NULL ||
-            ((*known)->missing > 0 && ctx->now - (*known)->since > LOOK_AGAIN_EVERY);
-    pthread_mutex_unlock(&db->lock);
-    return stale ? find_out(db, ctx, known) : APR_SUCCESS;
-}
+/* While users can be read and groups cannot. */
+#define TRY_GROUPS_EVERY apr_time_from_sec(60)
 
 /* ---- Keys ------------------------------------------------------------------------------------ */
 
@@ -377,9 +94,22 @@ typedef struct lookup_t {
     const users_db_t *db;
     const known_t *known;
     const char *id; /* as stored; NULL: the lookup is by name */
+    apr_array_header_t *groups; /* NULL: the rows are without */
     djs_user_t *user;
     int count;
 } lookup_t;
+
+/* More than any user has: the list is never cut short, for what is not in it may be decisive. */
+#define NAMES_MAX 65536
+
+static apr_status_t take_name(djs_ctx_t *ctx, apr_array_header_t *names, const char *name)
+{
+    if (names->nelts >= NAMES_MAX) {
+        return djs_fail(ctx, DJS_ESTORE, "a user with more than %d groups or permissions", NAMES_MAX);
+    }
+    APR_ARRAY_PUSH(names, const char *) = name;
+    return APR_SUCCESS;
+}
 
 static const char *text_at(djs_ctx_t *ctx, const djs_bytes_t *columns, field_t field)
 {
@@ -407,16 +137,11 @@ static const char *full_name(djs_ctx_t *ctx, const djs_bytes_t *columns)
     return name + strspn(name, " \t\n\v\f\r");
 }
 
-static apr_status_t take_user(void *baton, djs_ctx_t *ctx, const djs_bytes_t *columns, int count)
+static djs_user_t *read_user(const lookup_t *lookup, djs_ctx_t *ctx, const djs_bytes_t *columns)
 {
-    lookup_t *lookup = baton;
     const known_t *known = lookup->known;
     djs_user_t *user = apr_pcalloc(ctx->pool, sizeof(*user));
 
-    (void)count;
-    if (lookup->id != NULL && !djs_bytes_is(columns[ID], lookup->id)) {
-        return APR_SUCCESS;
-    }
     user->id = text_at(ctx, columns, ID);
     if (known->id_kind == ID_UUID_WITHOUT_DASHES && as_uuid(ctx, user->id, 1) != NULL) {
         user->id = as_uuid(ctx, user->id, 1);
@@ -434,22 +159,50 @@ static apr_status_t take_user(void *baton, djs_ctx_t *ctx, const djs_bytes_t *co
         djs_forget(ctx);
         user->last_login = 0;
     }
-    lookup->user = user;
-    lookup->count++;
+    return user;
+}
+
+/* With groups a user has several rows, which differ in the group's name. */
+static apr_status_t take_user(void *baton, djs_ctx_t *ctx, const djs_bytes_t *columns, int count)
+{
+    lookup_t *lookup = baton;
+
+    if (lookup->id != NULL && !djs_bytes_is(columns[ID], lookup->id)) {
+        return APR_SUCCESS;
+    }
+    if (lookup->user == NULL || lookup->groups == NULL) {
+        lookup->user = read_user(lookup, ctx, columns);
+        lookup->user->groups = lookup->groups;
+        lookup->count++;
+    }
+    if (lookup->groups != NULL && count > GROUP_NAME && columns[GROUP_NAME].data != NULL) {
+        return take_name(ctx, lookup->groups, text_at(ctx, columns, GROUP_NAME));
+    }
     return APR_SUCCESS;
 }
 
-/* One lookup with what is known; DJS_EINVAL: the text is no value of the column's type. */
-static apr_status_t look_up(users_db_t *db, djs_ctx_t *ctx, const known_t *known, const char *id,
-                            const char *name, djs_user_t **user)
-{
-    lookup_t lookup = { db, known, id, NULL, 0 };
-    const char *arg = id != NULL ? id : name;
-    apr_status_t rv = djs_database_select(ctx, db->database, id != NULL ? &known->by_id
-                                                                        : &known->by_name,
-                                          &arg, take_user, &lookup);
+/* By one of two, id or name; with the groups only by id. */
+typedef struct wanted_t {
+    const char *id;
+    const char *name;
+    int with_groups;
+} wanted_t;
 
-    if (rv == DJS_EINVAL) {
+/* One lookup with what is known; @a id as stored. */
+static apr_status_t look_up(users_db_t *db, djs_ctx_t *ctx, const known_t *known, const char *id,
+                            const wanted_t *wanted, djs_user_t **user)
+{
+    lookup_t lookup = { db, known, id, NULL, NULL, 0 };
+    const char *arg = id != NULL ? id : wanted->name;
+    const djs_statement_t *statement = id != NULL ? &known->by_id : &known->by_name;
+    apr_status_t rv;
+
+    if (wanted->with_groups) {
+        lookup.groups = apr_array_make(ctx->pool, 4, sizeof(const char *));
+        statement = known->keys[GROUPS] != NULL ? &known->by_id_with_groups : statement;
+    }
+    rv = djs_database_select(ctx, db->database, statement, &arg, take_user, &lookup);
+    if (rv == DJS_EINVAL) { /* the text is no value of the column's type */
         djs_forget(ctx);
         return APR_NOTFOUND;
     }
@@ -469,28 +222,28 @@ static int has_changed(users_db_t *db, djs_ctx_t *ctx, const known_t **known)
     const known_t *before = *known;
     djs_ctx_t other = *ctx; /* the failure that counts is noted already */
 
-    if (ctx->patience <= 0 || find_out(db, &other, known) != APR_SUCCESS) {
+    if (ctx->patience <= 0 || djs_users_table_look(db, &other, known) != APR_SUCCESS) {
         *known = before;
     }
     ctx->patience = other.patience;
     return *known != before;
 }
 
-static apr_status_t find(users_db_t *db, djs_ctx_t *ctx, const char *id, const char *name,
-                         djs_user_t **user)
+static apr_status_t find(users_db_t *db, djs_ctx_t *ctx, const wanted_t *wanted, djs_user_t **user)
 {
     const known_t *known;
     const char *problem = ctx->problem;
-    apr_status_t rv = get_known(db, ctx, &known);
+    apr_status_t rv = djs_users_table_known(db, ctx, &known);
     int tries;
 
+    *user = NULL;
     for (tries = 0; rv == APR_SUCCESS && tries < 2; tries++) {
-        const char *stored = id != NULL ? stored_id(ctx, known, id) : NULL;
+        const char *stored = wanted->id != NULL ? stored_id(ctx, known, wanted->id) : NULL;
 
-        if (id != NULL && stored == NULL) {
+        if (wanted->id != NULL && stored == NULL) {
             return APR_NOTFOUND;
         }
-        rv = look_up(db, ctx, known, stored, name, user);
+        rv = look_up(db, ctx, known, stored, wanted, user);
         if (rv == DJS_ESTORE && tries == 0 && has_changed(db, ctx, &known)) {
             ctx->problem = problem;
             rv = APR_SUCCESS;
@@ -502,16 +255,145 @@ static apr_status_t find(users_db_t *db, djs_ctx_t *ctx, const char *id, const c
 static apr_status_t find_by_id(djs_users_t *users, djs_ctx_t *ctx, const char *id,
                                djs_user_t **user)
 {
-    *user = NULL;
-    return find(users->data, ctx, id, NULL, user);
+    const wanted_t wanted = { id, NULL, 0 };
+
+    return find(users->data, ctx, &wanted, user);
 }
 
 static apr_status_t find_by_name(djs_users_t *users, djs_ctx_t *ctx, const char *username,
                                  djs_user_t **user)
 {
-    *user = NULL;
-    return find(users->data, ctx, NULL, username, user);
+    const wanted_t wanted = { NULL, username, 0 };
+
+    return find(users->data, ctx, &wanted, user);
 }
+
+/* ---- Groups and permissions ------------------------------------------------------------------ */
+
+/* Have we just seen that they cannot be read? */
+static int lacks_groups(users_db_t *db, const djs_ctx_t *ctx)
+{
+    apr_time_t since;
+
+    pthread_mutex_lock(&db->lock);
+    since = db->no_groups_since;
+    pthread_mutex_unlock(&db->lock);
+    return since != 0 && ctx->now - since < TRY_GROUPS_EVERY;
+}
+
+static void note_no_groups(users_db_t *db, const djs_ctx_t *ctx)
+{
+    pthread_mutex_lock(&db->lock);
+    db->no_groups_since = ctx->now;
+    pthread_mutex_unlock(&db->lock);
+}
+
+static apr_status_t find_without_groups(djs_users_t *users, djs_ctx_t *ctx, const char *id,
+                                        djs_user_t **user)
+{
+    apr_status_t rv = find_by_id(users, ctx, id, user);
+
+    if (rv == APR_SUCCESS) {
+        (*user)->lacks_groups = 1;
+    }
+    return rv;
+}
+
+/*
+ * Who may read the table of users may perhaps not read those of groups: then a user is found still,
+ * and that the groups are not known is told.
+ */
+static apr_status_t find_with_groups(djs_users_t *users, djs_ctx_t *ctx, const char *id,
+                                     djs_user_t **user)
+{
+    const wanted_t wanted = { id, NULL, 1 };
+    users_db_t *db = users->data;
+    djs_ctx_t other = *ctx;
+    apr_status_t rv, without;
+
+    if (lacks_groups(db, ctx)) {
+        return find_without_groups(users, ctx, id, user);
+    }
+    rv = find(db, ctx, &wanted, user);
+    if (rv != DJS_ESTORE || ctx->patience <= 0) {
+        return rv;
+    }
+    other.patience = ctx->patience;
+    without = find_without_groups(users, &other, id, user);
+    ctx->patience = other.patience;
+    if (without != APR_SUCCESS && without != APR_NOTFOUND) {
+        return rv;
+    }
+    note_no_groups(db, ctx);
+    djs_warn(ctx, "%s", ctx->problem);
+    ctx->problem = other.problem;
+    return without;
+}
+
+/* A group's name, or the label of an application and a codename. */
+static apr_status_t take_right(void *baton, djs_ctx_t *ctx, const djs_bytes_t *columns, int count)
+{
+    const char *name = djs_bytes_copy(ctx->pool, columns[0]).data;
+
+    if (count > 1) {
+        name = apr_pstrcat(ctx->pool, name, ".", djs_bytes_copy(ctx->pool, columns[1]).data, NULL);
+    }
+    return take_name(ctx, baton, name);
+}
+
+/* With what is known. */
+static apr_status_t read_rights(users_db_t *db, djs_ctx_t *ctx, const known_t *known,
+                                relation_t which, const char *id, apr_array_header_t *names)
+{
+    const djs_statement_t *statement = which == GROUPS ? &known->groups : &known->permissions;
+    const char *stored = stored_id(ctx, known, id);
+    const char *args[] = { stored, stored };
+    apr_status_t rv;
+
+    if (statement->sql == NULL || stored == NULL) {
+        return APR_SUCCESS; /* the model has no such thing; nobody has none */
+    }
+    rv = djs_database_select(ctx, db->database, statement, args, take_right, names);
+    if (rv == DJS_EINVAL) {
+        djs_forget(ctx);
+        return APR_SUCCESS;
+    }
+    return rv;
+}
+
+static apr_status_t list_rights(users_db_t *db, djs_ctx_t *ctx, relation_t which, const char *id,
+                                apr_array_header_t **names)
+{
+    const known_t *known;
+    const char *problem = ctx->problem;
+    apr_status_t rv = djs_users_table_known(db, ctx, &known);
+    int tries;
+
+    for (tries = 0; rv == APR_SUCCESS && tries < 2; tries++) {
+        *names = apr_array_make(ctx->pool, 8, sizeof(const char *));
+        rv = read_rights(db, ctx, known, which, id, *names);
+        if (rv != DJS_ESTORE || tries > 0 || !has_changed(db, ctx, &known)) {
+            return rv;
+        }
+        ctx->problem = problem;
+        rv = APR_SUCCESS;
+    }
+    return rv;
+}
+
+static apr_status_t groups(djs_users_t *users, djs_ctx_t *ctx, const char *id,
+                           apr_array_header_t **names)
+{
+    return list_rights(users->data, ctx, GROUPS, id, names);
+}
+
+static apr_status_t permissions(djs_users_t *users, djs_ctx_t *ctx, const char *id,
+                                apr_array_header_t **names)
+{
+    return list_rights(users->data, ctx, PERMISSIONS, id, names);
+}
+
+/* ---- Changes --------------------------------------------------------------------------------- */
 
 static apr_status_t set_last_login(djs_users_t *users, djs_ctx_t *ctx, const char *id)
 {
@@ -519,7 +401,7 @@ static apr_status_t set_last_login(djs_users_t *users, djs_ctx_t *ctx, const cha
     const known_t *known;
     const char *args[2];
     int rows;
-    apr_status_t rv = get_known(db, ctx, &known);
+    apr_status_t rv = djs_users_table_known(db, ctx, &known);
 
     if (rv != APR_SUCCESS || !known->has[LAST_LOGIN]) {
         return rv;
@@ -553,7 +435,7 @@ static apr_status_t set_password(djs_users_t *users, djs_ctx_t *ctx, const char 
     const known_t *known;
     const char *args[3];
     int rows = 0;
-    apr_status_t rv = get_known(db, ctx, &known);
+    apr_status_t rv = djs_users_table_known(db, ctx, &known);
 
     if (rv != APR_SUCCESS) {
         return rv;
@@ -577,11 +459,12 @@ static apr_status_t check(djs_users_t *users, djs_ctx_t *ctx,
 {
     users_db_t *db = users->data;
     const known_t *known;
+    const wanted_t wanted = { NULL, "", 0 };
     djs_user_t *nobody;
-    apr_status_t rv = find_out(db, ctx, &known);
+    apr_status_t rv = djs_users_table_look(db, ctx, &known);
 
     if (rv == APR_SUCCESS) {
-        rv = look_up(db, ctx, known, NULL, "", &nobody);
+        rv = look_up(db, ctx, known, NULL, &wanted, &nobody);
     }
     if (rv == APR_SUCCESS || rv == APR_NOTFOUND) {
         say(baton, 1, apr_psprintf(ctx->pool, "table \"%s\" can be read%s", db->table,
@@ -595,8 +478,10 @@ static apr_status_t check(djs_users_t *users, djs_ctx_t *ctx,
 
 /* ---- Opening --------------------------------------------------------------------------------- */
 
-static const djs_users_ops_t ops = { find_by_id, find_by_name, set_last_login, set_password,
-                                     check };
+static const djs_users_ops_t ops = {
+    find_by_id, find_with_groups, find_by_name, groups, permissions, set_last_login, set_password,
+    check
+};
 
 static apr_status_t end_lock(void *data)
 {
@@ -604,23 +489,10 @@ static apr_status_t end_lock(void *data)
     return APR_SUCCESS;
 }
 
-static void split_table(users_db_t *db, apr_pool_t *pool, const char *table)
-{
-    const char *dot = strchr(table, '.');
-
-    db->table = apr_pstrdup(pool, dot != NULL ? dot + 1 : table);
-    db->schema = dot != NULL ? apr_pstrmemdup(pool, table, (apr_size_t)(dot - table)) : NULL;
-}
-
 apr_status_t djs_users_db_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_settings_t *settings,
                                const djs_zone_t *zone, djs_database_t *database,
                                djs_users_t **users)
 {
-    static const char *const names[FIELDS] = {
-        "", "", "password", "email", "first_name", "last_name", "is_active", "is_staff",
-        "is_superuser", "last_login",
-    };
-    const char *unused[2];
     users_db_t *db = apr_pcalloc(pool, sizeof(*db));
     apr_status_t rv = djs_column_open(ctx, pool, database, zone, &db->column);
 
@@ -633,14 +505,7 @@ apr_status_t djs_users_db_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_setti
     db->users.ops = &ops;
     db->users.data = db;
     db->database = database;
-    split_table(db, pool, settings->user_table);
-    db->quoted = djs_database_quote(pool, database, settings->user_table);
-    memcpy(db->names, names, sizeof(names));
-    db->names[ID] = settings->user_id_field;
-    db->names[USERNAME] = settings->username_field;
-    db->describe = state("describe_users",
-                         apr_psprintf(pool, "cannot read table \"%s\"", settings->user_table),
-                         describe_sql(db), describe_args(db, unused));
+    djs_users_table_open(db, pool, settings);
     pthread_mutex_init(&db->lock, NULL);
     apr_pool_cleanup_register(pool, &db->lock, end_lock, apr_pool_cleanup_null);
     *users = &db->users;

@@ -165,7 +165,8 @@ class Database:
 class Databases:
     """Makes them; servers start at the first need and stay for the whole run."""
 
-    TABLES = ["django_session", "auth_user_groups", "auth_user_user_permissions", "auth_user"]
+    TABLES = ["django_session", "auth_user_groups", "auth_user_user_permissions", "auth_user",
+              "auth_group_permissions", "auth_group"]
 
     def __init__(self):
         self.servers = {}

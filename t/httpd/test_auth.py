@@ -38,6 +38,9 @@ def outcome(answer):
 def test_a_login_of_django_gets_in_and_is_the_user(each_site):
     uid = each_site.create_user("ada", email="ada@example.org")
     key = each_site.login("ada")
+    each_site.django.run("from django.contrib.auth.models import Group, User\n"
+                         "for name in ['b, c', 'caf\\xe9']:\n"
+                         "    User.objects.get().groups.add(Group.objects.create(name=name))\n")
     server = protect(each_site, more='<Location "/cgi/env">\nAuthType django\nRequire user ada\n'
                      "</Location>\n")
     assert outcome(server.get(PAGE, cookie=f"sessionid={key}"))[0] == 200
@@ -45,6 +48,7 @@ def test_a_login_of_django_gets_in_and_is_the_user(each_site):
     assert (env["REMOTE_USER"], env["AUTH_TYPE"]) == ("ada", "Django")
     assert (env["DJANGO_USER"], env["DJANGO_USER_ID"], env["DJANGO_USER_EMAIL"]) \
         == ("ada", str(uid), "ada@example.org")
+    assert env["DJANGO_USER_GROUPS"] == r'["b, c","caf\u00e9"]'
     assert "DJANGO_SESSION_REASON" not in env
 
 

@@ -91,7 +91,7 @@ static void assert_told(const scene_t *scene, const char *name, const char *valu
     }
 }
 
-static const djs_user_t ada = {
+static djs_user_t ada = {
     .id = "7", .username = "ada", .email = "ada@example.org", .name = "Ada L.",
     .password = "secret", .is_active = 1, .is_staff = 1, .is_superuser = 0
 };
@@ -122,10 +122,65 @@ static void the_environment_tells_all_of_an_active_session(void **state)
     assert_told(scene, "DJANGO_USER_NAME", "Ada L.");
     assert_told(scene, "DJANGO_USER_IS_STAFF", "1");
     assert_told(scene, "DJANGO_USER_IS_SUPERUSER", "0");
+    assert_told(scene, "DJANGO_USER_GROUPS", NULL); /* there is no table */
     assert_int_equal(overflow, 0);
     assert_int_equal(apr_table_elts(scene->told)->nelts, 11);
     assert_true(djs_session_accessed(scene->facts.session));
     assert_false(djs_session_modified(scene->facts.session));
+}
+
+static apr_status_t no_groups(djs_users_t *users, djs_ctx_t *ctx, const char *id,
+                              apr_array_header_t **names)
+{
+    (void)users;
+    (void)id;
+    *names = NULL;
+    return djs_fail(ctx, DJS_ESTORE, "nobody is to ask");
+}
+
+static void groups_are_told_as_json(void **state)
+{
+    static const char *const names[] = { "Buch \"A\"", "caf\xc3\xa9, 2", "editors" };
+    static const djs_users_ops_t ops = { .groups = no_groups };
+    static djs_users_t users = { &ops, NULL };
+    test_t *test = *state;
+    scene_t *scene = scene_of(test, "{}", on, on);
+    djs_user_t user = ada;
+    apr_array_header_t *groups = apr_array_make(test->pool, 3, sizeof(const char *));
+    int i;
+
+    for (i = 0; i < 3; i++) {
+        APR_ARRAY_PUSH(groups, const char *) = names[i];
+    }
+    scene->site->site.users = &users;
+    scene->facts.user = &user;
+    user.groups = groups;
+    tell_env(test, scene, NULL);
+    tell_headers(test, scene, NULL);
+    assert_told(scene, "DJANGO_USER_GROUPS", "[\"Buch \\\"A\\\"\",\"caf\\u00e9, 2\",\"editors\"]");
+    assert_told(scene, "Django-User-Groups", "[\"Buch \\\"A\\\"\",\"caf\\u00e9, 2\",\"editors\"]");
+    user.groups = apr_array_make(test->pool, 1, sizeof(const char *));
+    apr_table_clear(scene->told);
+    tell_env(test, scene, NULL);
+    assert_told(scene, "DJANGO_USER_GROUPS", "[]");
+}
+
+static void groups_that_cannot_be_read_are_not_told_as_none(void **state)
+{
+    static const djs_users_ops_t ops = { .groups = no_groups };
+    static djs_users_t users = { &ops, NULL };
+    test_t *test = *state;
+    scene_t *scene = scene_of(test, "{}", on, on);
+    djs_user_t user = ada;
+
+    scene->site->site.users = &users;
+    scene->facts.user = &user;
+    tell_env(test, scene, NULL);
+    tell_headers(test, scene, NULL);
+    assert_told(scene, "DJANGO_USER_GROUPS", NULL);
+    assert_told(scene, "Django-User-Groups", NULL);
+    assert_told(scene, "DJANGO_USER", "ada");
+    assert_null(test->ctx->problem);
 }
 
 static int is_key(void *baton, const char *name, const char *value)
@@ -277,7 +332,7 @@ static void selected_values_have_their_names(void **state)
 static void headers_are_the_same_facts(void **state)
 {
     static const char *const some[] = { "On", "theme", "/cart/0=X-First", "missing", NULL };
-    static const djs_user_t odd = { .id = "a b", .username = "\xc3\x89ve % Smith\n" };
+    static djs_user_t odd = { .id = "a b", .username = "\xc3\x89ve % Smith\n" };
     test_t *test = *state;
     scene_t *scene = scene_of(test, "{\"theme\":\"dark\",\"cart\":[1],\"_x\":1,\"p\":\"100%\"}",
                               off, some);
@@ -489,13 +544,15 @@ static void every_header_of_ours_is_known_as_ours(void **state)
             assert_number(djs_export_is_ours(name, custom), 1, name);
         }
     }
-    assert_int_equal(count, 9);
+    assert_int_equal(count, 10);
 }
 
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         TEST(the_environment_tells_all_of_an_active_session),
+        TEST(groups_are_told_as_json),
+        TEST(groups_that_cannot_be_read_are_not_told_as_none),
         TEST(neither_key_nor_password_is_told),
         TEST(without_a_session_the_reason_is_told),
         TEST(with_a_session_but_no_user_the_logins_reason_is_told),
