@@ -428,13 +428,23 @@ static int is_secure_name(const char *name)
     return strncasecmp(name, "__Secure-", 9) == 0 || strncasecmp(name, "__Host-", 7) == 0;
 }
 
+static int needs_secure(const djs_cookie_look_t *look)
+{
+    return is_secure_name(look->name) || look->samesite == DJS_SAMESITE_NONE || look->partitioned;
+}
+
+int djs_cookie_says_secure(const djs_cookie_look_t *look, int setting, int request_is_secure)
+{
+    return setting == DJS_SECURE_ON
+           || (setting == DJS_SECURE_AUTO && (request_is_secure || needs_secure(look)));
+}
+
 const char *djs_cookie_delete(djs_ctx_t *ctx, const djs_settings_t *settings)
 {
     djs_cookie_look_t look = djs_cookie_look(settings);
 
     look.httponly = 0;
-    look.secure = strncmp(look.name, "__Secure-", 9) == 0 || strncmp(look.name, "__Host-", 7) == 0
-                  || look.samesite == DJS_SAMESITE_NONE || look.partitioned;
+    look.secure = needs_secure(&look);
     return set_line(ctx, &look, "\"\"", djs_moment_http(ctx->pool, 0), "0");
 }
 

@@ -83,6 +83,12 @@ const char *djs_cookie_set(djs_ctx_t *ctx, const djs_settings_t *settings, int s
 /** The session cookie as the settings describe it, Secure where it can be (On or Auto). */
 djs_cookie_look_t djs_cookie_look(const djs_settings_t *settings);
 
+/**
+ * Whether to say Secure under this setting (djs_secure_t). Auto does so on a plain connection, too,
+ * when browsers would refuse the cookie without, for its name or its other attributes.
+ */
+int djs_cookie_says_secure(const djs_cookie_look_t *look, int setting, int request_is_secure);
+
 /** The line with which Django deletes the session cookie. */
 const char *djs_cookie_delete(djs_ctx_t *ctx, const djs_settings_t *settings);
 

@@ -160,8 +160,7 @@ const char *djs_csrf_set_cookie(djs_ctx_t *ctx, const djs_settings_t *settings, 
         .browser_close = settings->csrf_cookie_age == 0, .age = settings->csrf_cookie_age
     };
 
-    look.secure = settings->csrf_cookie_secure == DJS_SECURE_ON
-                  || (settings->csrf_cookie_secure == DJS_SECURE_AUTO && secure);
+    look.secure = djs_cookie_says_secure(&look, settings->csrf_cookie_secure, secure);
     return djs_cookie_line(ctx, &look, stored, life);
 }
 

@@ -44,8 +44,9 @@ typedef struct job_t {
 
 static int says_secure(const djs_settings_t *settings, int request_is_secure)
 {
-    return settings->cookie_secure == DJS_SECURE_ON ||
-           (settings->cookie_secure == DJS_SECURE_AUTO && request_is_secure);
+    djs_cookie_look_t look = djs_cookie_look(settings);
+
+    return djs_cookie_says_secure(&look, settings->cookie_secure, request_is_secure);
 }
 
 /* The session is empty: what is owed is removed, and the cookie goes. */

@@ -234,6 +234,12 @@ mds_request_t *mds_request(request_rec *r);
 /** Its view of the configuration. */
 mds_view_t *mds_view(request_rec *r);
 
+/**
+ * The client's side of it is TLS: here, or before a proxy that the server's configuration trusts. No
+ * client makes a request less secure by what it sends; more, only behind such a proxy.
+ */
+int mds_is_secure(request_rec *r);
+
 /** AuthType Django holds for @a r. */
 int mds_is_our_auth(request_rec *r);
 

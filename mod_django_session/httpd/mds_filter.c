@@ -245,13 +245,12 @@ static void finish_session(request_rec *r, mds_request_t *request, mds_session_t
 {
     djs_ctx_t *ctx = &request->ctx;
     const djs_settings_t *settings = session->site->settings;
-    int secure = strcmp(ap_http_scheme(r), "https") == 0;
     int status = request->status ? request->status : r->status;
     djs_answer_t answer = { .status = 0 };
     apr_status_t rv;
 
-    rv = djs_middleware_finish(ctx, session->middleware, status, secure, update,
-                               app_sets_cookie(r, settings), &answer);
+    rv = djs_middleware_finish(ctx, session->middleware, status, mds_is_secure(r),
+                               update, app_sets_cookie(r, settings), &answer);
     if (rv != APR_SUCCESS) {
         log_failure(r, session, rv, ctx->problem);
         djs_forget(ctx);

@@ -225,6 +225,42 @@ int mds_is_our_auth(request_rec *r)
     return type && strcasecmp(type, "Django") == 0;
 }
 
+/* ---- is it secure? ---- */
+
+/* As `SetEnvIf X-Forwarded-Proto https HTTPS=on` has it. Clients cannot set variables. */
+static int says_https(const request_rec *r)
+{
+    const char *value = apr_table_get(r->subprocess_env, "HTTPS");
+
+    return value && (strcasecmp(value, "on") == 0 || strcmp(value, "1") == 0);
+}
+
+/*
+ * mod_remoteip knows the client's address from a proxy, which it trusts: then that proxy's word on
+ * the client's protocol counts, too. Of several the first, as for Django's SECURE_PROXY_SSL_HEADER.
+ */
+static int was_forwarded_from_https(request_rec *r)
+{
+    const char *protocol = apr_table_get(r->headers_in, "X-Forwarded-Proto");
+
+    return protocol && r->useragent_addr != r->connection->client_addr
+           && strcasecmp(ap_get_token(r->pool, &protocol, 0), "https") == 0;
+}
+
+int mds_is_secure(request_rec *r)
+{
+    if (strcmp(ap_http_scheme(r), "https") == 0 || was_forwarded_from_https(r)) {
+        return 1;
+    }
+    /* An internal redirect has the variables of the request before it under other names. */
+    for (; r; r = r->prev ? r->prev : r->main) {
+        if (says_https(r)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* ---- the session ---- */
 
 #define BACKENDS_ROW (&djs_setting_rows()[DJS_SETTING_AUTH_BACKENDS])

@@ -179,6 +179,10 @@ def look_at_cache(place):
 
 # ---- the table ----------------------------------------------------------------------------------
 
+# What CSRF directives do is proved below httpd.
+JUDGED = "unit/test_csrf.c::every_request_of_the_vectors_is_judged_as_django_judges_it"
+CSRF_COOKIE = "unit/test_csrf.c::the_cookie_is_djangos_line_for_line"
+
 #: outer, inner: the directive's values, as they are printed again, and what is seen of each
 #: look: how, at a place; a text: the test elsewhere that proves the effect
 #: also: what the virtual host needs so that there is something to see
@@ -207,7 +211,7 @@ CASES = {
                                   '{"n":"inner_key"}', look_at_param),
     "DjangoSessionClearInterval": Case(
         "1h", None, "None", None,
-        "test_directives.py::test_a_virtual_host_has_its_own_clearing_of_expired_sessions"),
+        "httpd/test_directives.py::test_a_virtual_host_has_its_own_clearing_of_expired_sessions"),
 
     # Engine and store.
     "DjangoSession": Case("Off", None, "On", "new", Place.status, ""),
@@ -234,7 +238,7 @@ CASES = {
         ON + "DjangoSessionEngine cache\nDjangoSessionCache memcached://127.0.0.1:1\n"),
     "DjangoSessionStoreTimeout": Case(
         "3s", None, "250ms", None,
-        "test_store_outage.py::test_a_server_that_says_nothing_costs_no_more_than_patience"),
+        "httpd/test_store_outage.py::test_a_server_that_says_nothing_costs_no_more_than_patience"),
 
     # What the application sees and may do.
     "DjangoSessionEnv": Case("n=OUTER", ["OUTER"], "n=INNER", ["INNER"], one_of("OUTER", "INNER")),
@@ -244,6 +248,7 @@ CASES = {
     "DjangoSessionUpdate": Case("On", True, "Off", False,
                                 lambda place: place.ask("change").cookie() is not None,
                                 "DjangoSession On\n"),
+    "DjangoSessionEarly": Case("On", None, "Off", None, "httpd/test_expr.py::test_early_shows_the_session_to_the_servers_rules"),
 
     # Logins.
     "DjangoLoginURL": Case("/outer", "/outer", "/inner", "/inner", location("path"),
@@ -259,6 +264,21 @@ CASES = {
     "DjangoUserIdField": Case("member_no", 302, "id", "ada", user("REMOTE_USER"), LOGIN),
     "DjangoAuthBackends": Case("some.other.Backend", 302, "django.contrib.auth.backends.ModelBackend",
                                "ada", user("REMOTE_USER"), LOGIN),
+
+    # Against forged requests.
+    "DjangoCsrf": Case("Origin", None, "On", None, JUDGED),
+    "DjangoCsrfTrustedOrigins": Case("https://outer.example", None, "https://inner.example", None,
+                                     JUDGED),
+    "DjangoCsrfUseSessions": Case("On", None, "Off", None, JUDGED),
+    "DjangoCsrfHeaderName": Case("X-Outer-Token", None, "X-Inner-Token", None, JUDGED),
+    "DjangoCsrfCookieName": Case("outer_csrf", None, "inner_csrf", None, CSRF_COOKIE),
+    "DjangoCsrfCookieAge": Case("2h", None, "None", None, CSRF_COOKIE),
+    "DjangoCsrfCookieDomain": Case("outer.example", None, "None", None, CSRF_COOKIE),
+    "DjangoCsrfCookiePath": Case("/outer/", None, "/inner", None, CSRF_COOKIE),
+    "DjangoCsrfCookieSecure": Case("On", None, "Auto", None,
+                                   "unit/test_csrf.c::secure_auto_is_the_requests_say"),
+    "DjangoCsrfCookieHttpOnly": Case("On", None, "Off", None, CSRF_COOKIE),
+    "DjangoCsrfCookieSameSite": Case("Strict", None, "None", None, CSRF_COOKIE),
 }
 PROVED_HERE = [name for name in CASES if callable(CASES[name].look)]
 POLICY = [name for name in list(CASES)[:14] if name in PROVED_HERE]
@@ -270,13 +290,15 @@ FOLDERS = ["plain", "directory", "location", "if", "htaccess", "both"]
 
 
 def test_every_directive_has_a_case():
-    assert list(CASES.keys() - CONTEXT.keys()) == list(CONTEXT.keys() - CASES.keys()) == []
+    assert not CONTEXT.keys() - CASES.keys(), "a new row of settings.def: give it a case above"
+    assert not CASES.keys() - CONTEXT.keys()
     assert set(POLICY) == {"DjangoSession" + name for name in ASKED_FOR}
     for name in PROVED_HERE:
         assert CASES[name].seen_outer != CASES[name].seen_inner, name
     for name in CASES.keys() - set(PROVED_HERE):
         file, _, test = CASES[name].look.partition("::")
-        assert "\ndef %s(" % test in (harness.HERE / file).read_text(), (name, test)
+        written = (harness.HERE.parent / file).read_text()
+        assert re.search(r"^(def|static void) %s\(" % test, written, re.M), (name, test)
 
 
 # ---- the servers --------------------------------------------------------------------------------
@@ -391,8 +413,10 @@ def inherited(databases):
     """Section 2.2 in the server's own configuration, all of it, and virtual hosts."""
     made = Table(databases)
     config = ON + "\n".join(made.line(name, "outer") for name in POLICY) + "\n"
+    # Without this Auto would mean On: Partitioned needs it.
+    others = {"DjangoSessionCookieSecure": "DjangoSessionCookiePartitioned Off\n"}
     for name in POLICY:
-        config += virtual_host(name, made.line(name, "inner"))
+        config += virtual_host(name, others.get(name, "") + made.line(name, "inner"))
     yield made.start(config + virtual_host("Nothing", ""), POLICY + ["Nothing"])
     made.site.close()
 

@@ -500,11 +500,25 @@ static void a_cookie_that_nobody_sent_is_not_deleted(void **state)
     assert_text(answer.set_cookie, NULL, "no cookie came");
 }
 
-static void secure_is_said_when_the_setting_or_the_request_says_so(void **state)
+static void secure_is_said_when_the_setting_the_request_or_the_cookie_says_so(void **state)
 {
-    static const struct { djs_secure_t setting; int request, said; } cases[] = {
-        { DJS_SECURE_OFF, 0, 0 }, { DJS_SECURE_OFF, 1, 0 },  { DJS_SECURE_ON, 0, 1 },
-        { DJS_SECURE_ON, 1, 1 },  { DJS_SECURE_AUTO, 0, 0 }, { DJS_SECURE_AUTO, 1, 1 },
+    static const struct {
+        djs_secure_t setting;
+        int request, said;
+        const char *name;
+        djs_samesite_t samesite;
+        int partitioned;
+    } cases[] = {
+        { DJS_SECURE_OFF, 0, 0, "id", DJS_SAMESITE_LAX, 0 },
+        { DJS_SECURE_OFF, 1, 0, "id", DJS_SAMESITE_LAX, 0 },
+        { DJS_SECURE_ON, 0, 1, "id", DJS_SAMESITE_LAX, 0 },
+        { DJS_SECURE_ON, 1, 1, "id", DJS_SAMESITE_LAX, 0 },
+        { DJS_SECURE_AUTO, 0, 0, "id", DJS_SAMESITE_LAX, 0 },
+        { DJS_SECURE_AUTO, 1, 1, "id", DJS_SAMESITE_LAX, 0 },
+        { DJS_SECURE_AUTO, 0, 1, "__Host-id", DJS_SAMESITE_LAX, 0 },
+        { DJS_SECURE_AUTO, 0, 1, "__secure-id", DJS_SAMESITE_LAX, 0 },
+        { DJS_SECURE_AUTO, 0, 1, "id", DJS_SAMESITE_NONE, 0 },
+        { DJS_SECURE_AUTO, 0, 1, "id", DJS_SAMESITE_LAX, 1 },
     };
     test_t *test = *state;
     size_t i;
@@ -515,6 +529,9 @@ static void secure_is_said_when_the_setting_or_the_request_says_so(void **state)
         djs_answer_t answer;
 
         site->settings.cookie_secure = (int)cases[i].setting;
+        site->settings.cookie_name = cases[i].name;
+        site->settings.cookie_samesite = (int)cases[i].samesite;
+        site->settings.cookie_partitioned = cases[i].partitioned;
         djs_session_set_test_cookie(test->ctx, begin(test, site, NULL, &mw));
         assert_status(test->ctx, djs_middleware_finish(test->ctx, mw, 200, cases[i].request, NULL,
                                                        0, &answer), APR_SUCCESS, "finish");
@@ -1219,7 +1236,7 @@ int main(void)
         TEST(a_stray_cookie_hides_no_valid_one),
         TEST(a_key_from_elsewhere_counts_without_a_cookie),
         TEST(a_cookie_that_nobody_sent_is_not_deleted),
-        TEST(secure_is_said_when_the_setting_or_the_request_says_so),
+        TEST(secure_is_said_when_the_setting_the_request_or_the_cookie_says_so),
         TEST(an_application_that_sets_the_cookie_itself_wins),
         TEST(an_update_is_applied_and_saved),
         TEST(an_answer_that_failed_applies_and_saves_nothing),
