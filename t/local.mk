@@ -23,6 +23,7 @@ UNIT_TESTS = \
 	t/unit/test_json \
 	t/unit/test_keys \
 	t/unit/test_memo \
+	t/unit/test_memory \
 	t/unit/test_middleware \
 	t/unit/test_moment \
 	t/unit/test_password \
@@ -93,6 +94,8 @@ t_unit_libdjstest_la_SOURCES = \
 	t/unit/engine_contract.h \
 	t/unit/lossy.c \
 	t/unit/lossy.h \
+	t/unit/measure.c \
+	t/unit/measure.h \
 	t/unit/memcached_server.c \
 	t/unit/memcached_server.h \
 	t/unit/memory_cache.c \

@@ -17,6 +17,12 @@
 #define DJS_JSON_DEPTH_MAX 900
 /** Longest text that is read, bytes. */
 #define DJS_JSON_TEXT_MAX (16 * 1024 * 1024)
+/**
+ * Bytes of memory that reading a text and looking into all of it takes for each of its bytes, at most,
+ * beside a fixed amount.
+ */
+#define DJS_JSON_MEMORY_FACTOR 128
+#define DJS_JSON_MEMORY_BASE (64 * 1024)
 
 typedef enum djs_json_charset_t { DJS_JSON_LATIN1, DJS_JSON_UTF8 } djs_json_charset_t;
 

@@ -28,6 +28,14 @@
 #define DJS_SALT_LEGACY_STORE   "django.contrib.sessionsSessionStore"
 #define DJS_SALT_SIGNED_COOKIES "django.contrib.sessions.backends.signed_cookies"
 
+/**
+ * Bytes of memory that reading takes, at most, for each byte that is stored and for each byte inside,
+ * unpacked (of which there are DJS_INFLATE_MAX at most), beside a fixed amount. A pickle or JSON of
+ * some length costs what pickle.h and json.h say; this has room for unpacking it, too.
+ */
+#define DJS_WIRE_MEMORY_FACTOR 264
+#define DJS_WIRE_MEMORY_BASE (1024 * 1024)
+
 typedef enum djs_wire_layout_t {
     DJS_WIRE_SIGNED,
     DJS_WIRE_LEGACY,

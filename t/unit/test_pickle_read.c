@@ -4,12 +4,36 @@
  */
 #include "support.h"
 
-#include <malloc.h>
 #include <string.h>
 
 #include "json.h"
+#include "measure.h"
 #include "pickle.h"
 #include "tagged.h"
+
+/* Reading one: its status. */
+static void load(djs_ctx_t *ctx, djs_bytes_t pickle, void *baton)
+{
+    djs_value_t *value = NULL;
+    apr_status_t rv = djs_pickle_loads(ctx, pickle, &value);
+
+    assert_true((rv == APR_SUCCESS) == (value != NULL));
+    assert_true((rv == APR_SUCCESS) == (ctx->problem == NULL));
+    *(apr_status_t *)baton = rv;
+}
+
+static apr_status_t load_measured(djs_bytes_t pickle, const char *why)
+{
+    const size_t most = DJS_PICKLE_MEMORY_FACTOR * pickle.len + DJS_PICKLE_MEMORY_BASE;
+    apr_status_t rv = APR_EGENERAL;
+    const size_t taken = measure_memory(load, pickle, &rv);
+
+    if (taken > most) {
+        fail_msg("%s: %lu bytes for a pickle of %lu", why, (unsigned long)taken,
+                 (unsigned long)pickle.len);
+    }
+    return rv;
+}
 
 /* Before protocol 4 Python does not write which of two equal local times it was. */
 static const char *as_written(apr_pool_t *pool, const json_t *a_case, const char *tagged)
@@ -39,6 +63,7 @@ static void every_pickle_of_the_vectors_is_read(void **state)
         djs_value_t *value;
         djs_bytes_t text;
 
+        (void)load_measured(tagged_pickle(test->ctx, a_case), why);
         rv = djs_pickle_loads(test->ctx, tagged_pickle(test->ctx, a_case), &value);
         if (tagged == NULL) { /* Python refuses it, too */
             assert_status(test->ctx, rv, DJS_EUNSUPPORTED, why);
@@ -54,48 +79,6 @@ static void every_pickle_of_the_vectors_is_read(void **state)
         }
         djs_forget(test->ctx);
     }
-}
-
-/* What is allocated now, by whichever allocator there is. */
-size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
-
-static size_t allocated(void)
-{
-    struct mallinfo2 info;
-
-    if (__sanitizer_get_current_allocated_bytes != NULL) {
-        return __sanitizer_get_current_allocated_bytes();
-    }
-    info = mallinfo2();
-    return info.uordblks + info.hblkhd;
-}
-
-/* Read in a pool of its own, whose memory is counted before it goes. */
-static apr_status_t load_measured(djs_bytes_t pickle, const char *why)
-{
-    const size_t before = allocated();
-    const size_t most = DJS_PICKLE_MEMORY_FACTOR * pickle.len + DJS_PICKLE_MEMORY_BASE;
-    apr_allocator_t *allocator;
-    apr_pool_t *pool;
-    djs_value_t *value = NULL;
-    djs_ctx_t *ctx;
-    apr_status_t rv;
-    size_t taken;
-
-    assert_int_equal(apr_allocator_create(&allocator), APR_SUCCESS);
-    assert_int_equal(apr_pool_create_ex(&pool, NULL, NULL, allocator), APR_SUCCESS);
-    apr_allocator_owner_set(allocator, pool);
-    ctx = test_ctx(pool);
-    rv = djs_pickle_loads(ctx, pickle, &value);
-    assert_true((rv == APR_SUCCESS) == (value != NULL));
-    assert_true((rv == APR_SUCCESS) == (ctx->problem == NULL));
-    taken = allocated() - before;
-    if (taken > most) {
-        fail_msg("%s: %lu bytes for a pickle of %lu", why, (unsigned long)taken,
-                 (unsigned long)pickle.len);
-    }
-    apr_pool_destroy(pool);
-    return rv;
 }
 
 static void every_bad_pickle_of_the_vectors_is_refused(void **state)
