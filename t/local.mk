@@ -63,7 +63,7 @@ endif
 AM_CPPFLAGS = -I$(srcdir)/t/unit $(store_cppflags) $(CMOCKA_CFLAGS)
 AM_CFLAGS = $(DJS_CFLAGS)
 AM_LDFLAGS = $(DJS_LDFLAGS)
-LDADD = t/unit/libdjstest.la libdjsstore.la libdjscore.la $(CMOCKA_LIBS) $(APR_LIBS)
+LDADD = t/fuzz/libdjsfuzz.la t/unit/libdjstest.la libdjsstore.la libdjscore.la $(CMOCKA_LIBS) $(APR_LIBS)
 
 if HAVE_CMOCKA
 check_LTLIBRARIES += t/unit/libdjstest.la
@@ -74,9 +74,11 @@ endif
 # t/fuzz/corpus/*. Where configure was not told --enable-fuzz the main() that tries the corpus is taken
 # from libdjsfuzz.la; with it libFuzzer's, by -fsanitize=fuzzer.
 FUZZ_TARGETS = \
+	t/fuzz/fuzz_cookie \
 	t/fuzz/fuzz_json \
 	t/fuzz/fuzz_pickle \
-	t/fuzz/fuzz_signed
+	t/fuzz/fuzz_signed \
+	t/fuzz/fuzz_wire
 
 check_LTLIBRARIES += t/fuzz/libdjsfuzz.la
 t_fuzz_libdjsfuzz_la_SOURCES = t/fuzz/fuzz.c t/fuzz/fuzz.h
@@ -86,7 +88,7 @@ else
 check_PROGRAMS += $(FUZZ_TARGETS)
 t_fuzz_libdjsfuzz_la_SOURCES += t/fuzz/replay.c
 endif
-LDADD += t/fuzz/libdjsfuzz.la $(FUZZ_LIBS)
+LDADD += $(FUZZ_LIBS)
 t_unit_libdjstest_la_SOURCES = \
 	t/unit/databases.c \
 	t/unit/databases.h \
@@ -183,6 +185,7 @@ check-valgrind:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)' \
 	    AM_LOG_FLAGS='$(VALGRIND) $(VALGRIND_FLAGS)'
 
-EXTRA_DIST += t/bench t/checks t/django_engine t/fuzz/corpus t/lsan.supp t/servers.py t/valgrind.supp \
+EXTRA_DIST += t/bench t/checks t/django_engine t/fuzz/cookie.dict t/fuzz/corpus t/fuzz/seeds \
+	t/fuzz/wire.dict t/lsan.supp t/servers.py t/valgrind.supp \
 	t/vectors t/httpd t/unit/django_memcached t/unit/django_tables t/unit/pickles.py \
 	t/unit/tap t/unit/with_servers

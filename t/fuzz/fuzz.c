@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pool and a context around each input.
+ * A pool and a context around each input; what several targets check.
  */
 #include "fuzz.h"
+#include "encode.h"
+#include "measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +17,41 @@ void fuzz_check(int holds, const char *what, const char *file, int line)
         fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, what);
         abort();
     }
+}
+
+apr_size_t fuzz_unpacked_max(apr_size_t len)
+{
+    return len < DJS_INFLATE_MAX / 1032 ? 1032 * len : DJS_INFLATE_MAX;
+}
+
+static void read_stored(djs_ctx_t *ctx, djs_bytes_t stored, void *baton)
+{
+    djs_value_t *value;
+
+    if (djs_wire_read(ctx, baton, stored, &value, NULL, NULL) == APR_SUCCESS) {
+        look_everywhere(value);
+    }
+}
+
+int fuzz_stored(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t stored, apr_size_t inside)
+{
+    djs_wire_facts_t facts = { 0 }, again_facts;
+    djs_value_t *value, *back;
+    djs_bytes_t again;
+
+    FUZZ_CHECK(measure_memory(read_stored, stored, (void *)wire) <=
+               DJS_WIRE_MEMORY_FACTOR * (stored.len + inside) + DJS_WIRE_MEMORY_BASE);
+    if (djs_wire_inspect(ctx, wire, stored, &value, &facts) != APR_SUCCESS) {
+        FUZZ_CHECK(ctx->problem != NULL);
+        djs_forget(ctx);
+        return 0;
+    }
+    FUZZ_CHECK(ctx->problem == NULL);
+    FUZZ_CHECK(djs_wire_write(ctx, wire, value, &again) == APR_SUCCESS);
+    FUZZ_CHECK(djs_wire_inspect(ctx, wire, again, &back, &again_facts) == APR_SUCCESS);
+    FUZZ_CHECK(djs_value_same(value, back));
+    FUZZ_CHECK(again_facts.key_index == facts.key_index);
+    return 1;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

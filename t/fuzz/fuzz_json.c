@@ -4,13 +4,25 @@
  */
 #include "fuzz.h"
 #include "json.h"
+#include "measure.h"
 #include "pickle.h"
+
+static void load(djs_ctx_t *ctx, djs_bytes_t text, void *baton)
+{
+    djs_value_t *value;
+
+    if (djs_json_loads(ctx, *(djs_json_charset_t *)baton, text, &value) == APR_SUCCESS) {
+        look_everywhere(value);
+    }
+}
 
 static void check_round_trip(djs_ctx_t *ctx, djs_json_charset_t charset, djs_bytes_t bytes)
 {
     djs_value_t *value, *back;
     djs_bytes_t text, again;
 
+    FUZZ_CHECK(measure_memory(load, bytes, &charset) <=
+               DJS_JSON_MEMORY_FACTOR * bytes.len + DJS_JSON_MEMORY_BASE);
     if (djs_json_loads(ctx, charset, bytes, &value) != APR_SUCCESS) {
         FUZZ_CHECK(ctx->problem != NULL);
         djs_forget(ctx);

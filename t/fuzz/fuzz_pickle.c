@@ -5,7 +5,18 @@
  */
 #include "fuzz.h"
 #include "json.h"
+#include "measure.h"
 #include "pickle.h"
+
+static void load(djs_ctx_t *ctx, djs_bytes_t pickle, void *baton)
+{
+    djs_value_t *value;
+
+    (void)baton;
+    if (djs_pickle_loads(ctx, pickle, &value) == APR_SUCCESS) {
+        look_everywhere(value);
+    }
+}
 
 void fuzz_one(djs_ctx_t *ctx, djs_bytes_t bytes)
 {
@@ -13,6 +24,8 @@ void fuzz_one(djs_ctx_t *ctx, djs_bytes_t bytes)
     djs_bytes_t pickle, again, json;
     int protocol;
 
+    FUZZ_CHECK(measure_memory(load, bytes, NULL) <=
+               DJS_PICKLE_MEMORY_FACTOR * bytes.len + DJS_PICKLE_MEMORY_BASE);
     if (djs_pickle_loads(ctx, bytes, &value) != APR_SUCCESS) {
         FUZZ_CHECK(ctx->problem != NULL);
         return;
