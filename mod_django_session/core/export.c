@@ -263,21 +263,14 @@ static const char *flag(int truth)
 static const char *groups_of(const teller_t *teller, djs_user_t *user)
 {
     djs_ctx_t quiet = *teller->ctx;
-    const apr_array_header_t *names;
-    djs_value_t *list = djs_value_make_list(quiet.pool);
-    apr_status_t rv;
-    int i;
+    const char *json = NULL;
 
-    if (teller->facts->site->users == NULL || user->lacks_groups) {
-        return NULL;
+    if (teller->facts->site->users != NULL && !user->lacks_groups
+        && djs_rights_groups_json(&quiet, teller->facts->site, user, &json) != APR_SUCCESS) {
+        json = NULL;
     }
-    rv = djs_rights_groups(&quiet, teller->facts->site, user, &names);
     teller->ctx->patience = quiet.patience;
-    for (i = 0; rv == APR_SUCCESS && i < names->nelts; i++) {
-        djs_value_append(list, djs_value_make_str(quiet.pool,
-                                                  djs_bytes(APR_ARRAY_IDX(names, i, const char *))));
-    }
-    return rv == APR_SUCCESS ? djs_json_dumps(&quiet, DJS_JSON_COMPACT, list).data : NULL;
+    return json;
 }
 
 static void tell_env_user(teller_t *teller, djs_user_t *user)

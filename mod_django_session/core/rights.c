@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
+
 static int compare(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -77,6 +79,22 @@ apr_status_t djs_rights_groups(djs_ctx_t *ctx, const djs_site_t *site, djs_user_
     apr_status_t rv = ask(ctx, site, user, site->users->ops->groups, &user->groups);
 
     *names = user->groups;
+    return rv;
+}
+
+apr_status_t djs_rights_groups_json(djs_ctx_t *ctx, const djs_site_t *site, djs_user_t *user,
+                                    const char **json)
+{
+    const apr_array_header_t *names;
+    djs_value_t *list = djs_value_make_list(ctx->pool);
+    apr_status_t rv = djs_rights_groups(ctx, site, user, &names);
+    int i;
+
+    for (i = 0; rv == APR_SUCCESS && i < names->nelts; i++) {
+        djs_value_append(list, djs_value_make_str(ctx->pool,
+                                                  djs_bytes(APR_ARRAY_IDX(names, i, const char *))));
+    }
+    *json = rv == APR_SUCCESS ? djs_json_dumps(ctx, DJS_JSON_COMPACT, list).data : NULL;
     return rv;
 }
 

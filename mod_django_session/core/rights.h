@@ -21,6 +21,10 @@ apr_status_t djs_rights_find_user(djs_ctx_t *ctx, const djs_site_t *site, const 
 apr_status_t djs_rights_groups(djs_ctx_t *ctx, const djs_site_t *site, djs_user_t *user,
                                const apr_array_header_t **names) DJS_MUST_CHECK;
 
+/** The same as a JSON array, ASCII. */
+apr_status_t djs_rights_groups_json(djs_ctx_t *ctx, const djs_site_t *site, djs_user_t *user,
+                                    const char **json) DJS_MUST_CHECK;
+
 /** get_all_permissions(), but of a superuser too only what tables name: "app_label.codename". */
 apr_status_t djs_rights_permissions(djs_ctx_t *ctx, const djs_site_t *site, djs_user_t *user,
                                     const apr_array_header_t **names) DJS_MUST_CHECK;

@@ -192,6 +192,8 @@ struct mds_session_t {
     apr_status_t outcome;   /* of that */
     djs_user_t *user;       /* NULL: nobody */
     djs_reason_t reason;    /* why nobody */
+    const char *named;      /* the name that another AuthType has told; NULL: none yet */
+    djs_user_t *named_user; /* whose it is; NULL: nobody's */
     apr_array_header_t *operations; /* what modules ask for, const char *; NULL: nothing */
     djs_update_t *update;   /* those, parsed; NULL: none */
 };
@@ -213,7 +215,10 @@ typedef struct mds_request_t {
     int told_headers;          /* request headers of ours are in headers_in */
     int hid_cookie;            /* headers_in has another Cookie than the client sent */
     int let_in;                /* somebody, by AuthType Django */
-    int inside_authz;          /* mds_auth_checker is asking the others */
+    int inside_authz;          /* mds_auth.c is asking the others */
+    mds_session_t *lost;       /* a Require could not be judged without its store; NULL: none */
+    int not_recent;            /* a Require wants a younger login */
+    int as_if_recent;          /* and is to say what it would of one */
     int asking;                /* an expression is looking for the session */
     int blind;                 /* Require has decided without the store */
     int json_body;             /* the body of the error answer is JSON */
@@ -283,8 +288,13 @@ int mds_has_param(request_rec *r);
 
 /* ---- the hooks of the other files ---- */
 
-int mds_check_authn(request_rec *r);   /* mds_auth.c */
+int mds_access_checker(request_rec *r); /* mds_auth.c */
+int mds_check_authn(request_rec *r);
 int mds_auth_checker(request_rec *r);
+
+void mds_require_register(apr_pool_t *pool); /* mds_require.c */
+/** Is there a Require of ours anywhere? */
+int mds_require_in_use(void);
 
 int mds_fixups(request_rec *r);        /* mds_export.c */
 /** DjangoSessionEarly: the environment for rewrite rules of the server. */

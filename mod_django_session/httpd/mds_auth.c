@@ -2,13 +2,21 @@
 /*
  * AuthType Django: who is logged in is the request's user; nobody goes to the login page or gets
  * 401; a user without the right gets 403.
+ *
+ * httpd asks for a user when Require cannot be met without one. Under DjangoUnauthenticated pass one
+ * who is logged in is the user in any case, and nobody goes on where Require lets nobody in.
  */
 #include "mds.h"
 
 #include <apr_strings.h>
 
+#include "cookie.h"
 #include "json.h"
 #include "url.h"
+
+/* Says for a moment, long enough for two redirects, which login was too old. */
+#define ASKED_COOKIE  "django_login_asked"
+#define ASKED_SECONDS 10
 
 /* ---- where to go ---- */
 
@@ -71,7 +79,7 @@ static int sends_to_login(request_rec *r, const djs_settings_t *settings)
         return 1;
     case DJS_UNAUTHENTICATED_401:
         return 0;
-    default:
+    default: /* auto; or pass, where Require lets nobody in only with a login */
         return is_page_view(r);
     }
 }
@@ -188,37 +196,158 @@ int mds_check_authn(request_rec *r)
     return accept_user(r, view->settings, session->user);
 }
 
+/* ---- rights ---- */
+
+typedef int (*checkers_fn)(request_rec *r);
+
+/* All checkers but us. */
+static int ask_others(request_rec *r, mds_request_t *request, checkers_fn run)
+{
+    int answer;
+
+    request->lost = NULL;
+    request->not_recent = 0;
+    request->inside_authz = 1;
+    answer = run(r);
+    request->inside_authz = 0;
+    return request->lost ? deny(r, request->lost) : answer;
+}
+
+static int forbid(request_rec *r, mds_session_t *session, djs_reason_t reason)
+{
+    session->reason = reason;
+    mds_export_refusal(r, session);
+    keep_from_caches(r);
+    return HTTP_FORBIDDEN;
+}
+
+/* Which login is too old: it changes when there is a new one. */
+static const char *name_of_login(request_rec *r, const mds_session_t *session)
+{
+    const djs_user_t *user = session->user;
+
+    return djs_secret_digest(r->pool, session->site->keys,
+                             apr_psprintf(r->pool, "%s %" APR_TIME_T_FMT, user->id,
+                                          user->last_login));
+}
+
+/*
+ * Has the browser just been to the login page, and comes back with the same login? A page that lets
+ * pass whoever is logged in would send it here again, and so on.
+ */
+static int comes_back(request_rec *r, const char *login)
+{
+    mds_request_t *request = mds_request(r);
+    const apr_array_header_t *found = djs_cookie_find(&request->ctx, request->cookie, ASKED_COOKIE);
+
+    return found->nelts > 0 && strcmp(APR_ARRAY_IDX(found, 0, const char *), login) == 0;
+}
+
+/* A login of long ago: have another one made, if that can help. */
+static int ask_again(request_rec *r, const djs_settings_t *settings, mds_session_t *session)
+{
+    const char *login = name_of_login(r, session);
+
+    if (session->user->last_login == 0 || comes_back(r, login)) {
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, DJSNO(0182) "user %s has no recent login for %s, "
+                      "and %s", r->user, r->uri,
+                      session->user->last_login == 0 ? "never has a last_login"
+                                                     : "comes from the login page without another");
+        return forbid(r, session, DJS_REASON_NOT_RECENT);
+    }
+    session->reason = DJS_REASON_NOT_RECENT;
+    if (sends_to_login(r, settings)) {
+        apr_table_addn(r->err_headers_out, "Set-Cookie",
+                       apr_psprintf(r->pool, ASKED_COOKIE "=%s; HttpOnly; Max-Age=%d; Path=/; "
+                                    "SameSite=Lax", login, ASKED_SECONDS));
+    }
+    return refuse(r, settings, session);
+}
+
+/* Would a younger login be enough? */
+static int lacks_login_only(request_rec *r, mds_request_t *request, checkers_fn run)
+{
+    int answer;
+
+    if (!request->not_recent) {
+        return 0;
+    }
+    request->as_if_recent = 1;
+    answer = ask_others(r, request, run);
+    request->as_if_recent = 0;
+    return answer == OK;
+}
+
 /*
  * mod_authz_core answers 401 to a user without the right, unless AuthzSendForbiddenOnFailure is On:
  * right for Basic, where the browser then asks for another password, but here a script would go
  * to log in somebody who is logged in. So we ask all checkers ourselves and correct that answer.
  */
-int mds_auth_checker(request_rec *r)
+static int judge(request_rec *r, checkers_fn run)
 {
-    mds_request_t *request;
+    mds_request_t *request = mds_request(r);
     mds_session_t *session;
-    int answer;
+    mds_view_t *view;
+    int answer = ask_others(r, request, run);
 
-    if (!r->user || !mds_is_our_auth(r)) {
-        return DECLINED;
-    }
-    request = mds_request(r);
-    if (request->inside_authz) {
-        return DECLINED;
-    }
-    request->inside_authz = 1;
-    answer = ap_run_auth_checker(r);
-    request->inside_authz = 0;
-    if (answer != HTTP_UNAUTHORIZED && answer != HTTP_FORBIDDEN) {
+    if ((answer != HTTP_UNAUTHORIZED && answer != HTTP_FORBIDDEN) || !r->user
+        || !mds_is_our_auth(r)) {
         return answer;
+    }
+    view = mds_view(r);
+    session = mds_session(r, view);
+    if (!session) {
+        return HTTP_FORBIDDEN;
+    }
+    if (session->user && lacks_login_only(r, request, run)) {
+        return ask_again(r, view->settings, session);
     }
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, DJSNO(0113) "user %s lacks a right for %s", r->user,
                   r->uri);
-    session = mds_session(r, mds_view(r));
-    if (session) {
-        session->reason = DJS_REASON_NO_PERMISSION;
-        mds_export_refusal(r, session);
+    return forbid(r, session, DJS_REASON_NO_PERMISSION);
+}
+
+/* Under pass: the user, if there is one. OK: go on, with or without. */
+static int welcome(request_rec *r, mds_view_t *view)
+{
+    mds_session_t *session = mds_session(r, view);
+
+    if (!session) {
+        return HTTP_INTERNAL_SERVER_ERROR;
     }
-    keep_from_caches(r);
-    return HTTP_FORBIDDEN;
+    if (mds_session_user(r, view, session) != APR_SUCCESS) {
+        if (view->settings->on_store_error == DJS_ON_STORE_ERROR_DENY) {
+            return deny(r, session);
+        }
+        mds_store_failed(r, session);
+        return OK;
+    }
+    return session->user ? accept_user(r, view->settings, session->user) : OK;
+}
+
+/* Before a user is asked for: who needs none gets in. */
+int mds_access_checker(request_rec *r)
+{
+    mds_view_t *view = NULL;
+    int answer;
+
+    if (mds_request(r)->inside_authz) {
+        return DECLINED;
+    }
+    if (mds_is_our_auth(r)) {
+        view = mds_view(r);
+    }
+    if (view && view->settings->unauthenticated == DJS_UNAUTHENTICATED_PASS) {
+        answer = welcome(r, view);
+        return answer == OK ? judge(r, ap_run_access_checker_ex) : answer;
+    }
+    return mds_require_in_use() ? judge(r, ap_run_access_checker_ex) : DECLINED;
+}
+
+int mds_auth_checker(request_rec *r)
+{
+    if (mds_request(r)->inside_authz || (!mds_is_our_auth(r) && !mds_require_in_use())) {
+        return DECLINED;
+    }
+    return judge(r, ap_run_auth_checker);
 }

@@ -19,6 +19,8 @@
 #include <ap_expr.h>
 #include <apr_strings.h>
 
+#include "rights.h"
+
 /* This request's Require directives are being asked. */
 #define JUDGING "django-session-judging"
 /* An expression of it was made of nothing; "1": while Require was asked. */
@@ -29,17 +31,19 @@ static int in_use;
 
 /* ---- what can be asked ---- */
 
+typedef enum kind_t { IS_TEXT, IS_FLAG, IS_GROUPS } kind_t;
+
 typedef struct field_t {
     const char *name;
+    kind_t kind;       /* const char *, int; or asked for when it is wanted */
     apr_size_t offset; /* in djs_user_t */
-    int is_flag;       /* an int, else const char * */
 } field_t;
 
-#define TEXT(member) { #member, offsetof(djs_user_t, member), 0 }
-#define FLAG(member) { #member, offsetof(djs_user_t, member), 1 }
+#define FIELD(member, kind) { #member, kind, offsetof(djs_user_t, member) }
 
 static const field_t fields[] = {
-    TEXT(username), TEXT(id), TEXT(email), TEXT(name), FLAG(is_staff), FLAG(is_superuser)
+    FIELD(username, IS_TEXT), FIELD(id, IS_TEXT), FIELD(email, IS_TEXT), FIELD(name, IS_TEXT),
+    FIELD(is_staff, IS_FLAG), FIELD(is_superuser, IS_FLAG), FIELD(groups, IS_GROUPS)
 };
 
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))
@@ -68,16 +72,21 @@ static const char *names_of_fields(apr_pool_t *pool)
 }
 
 /* "" and "0" are false for -T. */
-static const char *value_of(const djs_user_t *user, const field_t *field)
+static apr_status_t value_of(djs_ctx_t *ctx, const djs_site_t *site, djs_user_t *user,
+                             const field_t *field, const char **text)
 {
     const char *at = (const char *)user + field->offset;
-    const char *text;
 
-    if (field->is_flag) {
-        return *(const int *)at ? "1" : "0";
+    switch (field->kind) {
+    case IS_FLAG:
+        *text = *(const int *)at ? "1" : "0";
+        return APR_SUCCESS;
+    case IS_GROUPS:
+        return djs_rights_groups_json(ctx, site, user, text);
+    default:
+        *text = *(const char *const *)at;
+        return APR_SUCCESS;
     }
-    text = *(const char *const *)at;
-    return text ? text : "";
 }
 
 /* ---- asking ---- */
@@ -142,15 +151,21 @@ static const char *ask_user(ap_expr_eval_ctx_t *call, const void *field, const c
 {
     mds_view_t *view;
     mds_session_t *session = call->r ? session_here(call->r, &view) : NULL;
+    const char *text = NULL;
+    apr_status_t rv;
 
     (void)unused;
     if (!session) {
         return "";
     }
-    if (mds_session_user(call->r, view, session) != APR_SUCCESS) {
+    rv = mds_session_user(call->r, view, session);
+    if (rv == APR_SUCCESS && session->user) {
+        rv = value_of(&mds_request(call->r)->ctx, view->site, session->user, field, &text);
+    }
+    if (rv != APR_SUCCESS) {
         return without_store(call->r, session);
     }
-    return session->user ? value_of(session->user, field) : "";
+    return text ? text : "";
 }
 
 /* ---- when the configuration is read ---- */

@@ -16,7 +16,6 @@ static void register_hooks(apr_pool_t *pool)
                                                 NULL };
     static const char *const before_threads[] = { "mod_watchdog.c", NULL };
 
-    (void)pool;
     mds_api_register();
     /* mds_config.c */
     ap_hook_pre_config(mds_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
@@ -40,7 +39,10 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_header_parser(mds_take_param_of_file, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(mds_hide_params, NULL, NULL, APR_HOOK_REALLY_FIRST);
     mds_expr_register();
-    /* mds_auth.c: the checker asks all others itself, so it is first */
+    mds_require_register(pool);
+    /* mds_auth.c: the checkers ask all others themselves, so they are first */
+    ap_hook_check_access_ex(mds_access_checker, NULL, NULL, APR_HOOK_REALLY_FIRST,
+                            AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_check_authn(mds_check_authn, NULL, NULL, APR_HOOK_MIDDLE, AP_AUTH_INTERNAL_PER_CONF);
     ap_hook_check_authz(mds_auth_checker, NULL, NULL, APR_HOOK_REALLY_FIRST,
                         AP_AUTH_INTERNAL_PER_CONF);

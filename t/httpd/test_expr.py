@@ -15,7 +15,7 @@ SELECTED = {
     "yes": "true", "no": "false", "null": "", "missing": "", "/cart/pears": "", "_hidden": "x",
     "nul": "", "caf\u00e9": "\u00fc",
 }
-FIELDS = ["username", "id", "email", "name", "is_staff", "is_superuser"]
+FIELDS = ["username", "id", "email", "name", "is_staff", "is_superuser", "groups"]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,8 @@ def test_a_user_has_fields_and_nobody_has_none(place, server):
     seen = {f: page.get("X-U-" + f.replace("_", "-")) for f in FIELDS}
     assert seen == {"username": "ada", "id": str(place.django.run(
         "from django.contrib.auth.models import User\nresult = User.objects.get().pk")),
-        "email": "ada@example.org", "name": "Ada Byron", "is_staff": "1", "is_superuser": "0"}
+        "email": "ada@example.org", "name": "Ada Byron", "is_staff": "1", "is_superuser": "0",
+        "groups": "[]"}
     page = get(server, "/page.txt", place.key)
     assert not any(page.get("X-U-" + f.replace("_", "-")) for f in FIELDS)
 
