@@ -7,11 +7,11 @@ djs_dir = $(srcdir)/mod_django_session
 
 core_includes = -I$(djs_dir) -I$(djs_dir)/core
 core_cppflags = $(core_includes) $(APR_CPPFLAGS) $(OPENSSL_CFLAGS) $(ZLIB_CFLAGS) \
-	$(JANSSON_CFLAGS) $(DJS_CPPFLAGS)
+	$(JANSSON_CFLAGS) $(ARGON2_CFLAGS) $(DJS_CPPFLAGS)
 store_cppflags = -I$(djs_dir)/store $(core_cppflags) $(MEMCACHED_CFLAGS) $(HIREDIS_CFLAGS)
 httpd_cppflags = -I$(djs_dir)/httpd $(store_cppflags) $(HTTPD_CPPFLAGS)
 
-core_libs = $(OPENSSL_LIBS) $(ZLIB_LIBS) $(JANSSON_LIBS)
+core_libs = $(OPENSSL_LIBS) $(ZLIB_LIBS) $(JANSSON_LIBS) $(ARGON2_LIBS) $(CRYPT_LIBS)
 store_libs = $(MEMCACHED_LIBS) $(HIREDIS_LIBS)
 
 noinst_LTLIBRARIES += libdjscore.la libdjsstore.la
@@ -37,6 +37,10 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/expiry.h \
 	mod_django_session/core/export.c \
 	mod_django_session/core/export.h \
+	mod_django_session/core/hash_algorithms.c \
+	mod_django_session/core/hashers.c \
+	mod_django_session/core/hashers.h \
+	mod_django_session/core/hashers_impl.h \
 	mod_django_session/core/json.c \
 	mod_django_session/core/json.h \
 	mod_django_session/core/memo.c \
@@ -118,6 +122,10 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/shm_verify.c \
 	mod_django_session/store/stores.c \
 	mod_django_session/store/stores.h \
+	mod_django_session/store/throttle.c \
+	mod_django_session/store/throttle.h \
+	mod_django_session/store/turns.c \
+	mod_django_session/store/turns.h \
 	mod_django_session/store/users_db.c \
 	mod_django_session/store/users_db_impl.h \
 	mod_django_session/store/users_table.c \
@@ -151,11 +159,13 @@ mod_django_session_mod_django_session_la_SOURCES = \
 	mod_django_session/httpd/mds_api.c \
 	mod_django_session/httpd/mds_auth.c \
 	mod_django_session/httpd/mds_clear.c \
+	mod_django_session/httpd/mds_basic.c \
 	mod_django_session/httpd/mds_config.c \
 	mod_django_session/httpd/mds_export.c \
 	mod_django_session/httpd/mds_expr.c \
 	mod_django_session/httpd/mds_param.c \
 	mod_django_session/httpd/mds_filter.c \
+	mod_django_session/httpd/mds_password.c \
 	mod_django_session/httpd/mds_request.c \
 	mod_django_session/httpd/mds_require.c \
 	mod_django_session/httpd/mds_server.c \

@@ -20,6 +20,8 @@ UNIT_TESTS = \
 	t/unit/test_engine_file \
 	t/unit/test_expiry \
 	t/unit/test_export \
+	t/unit/test_hash_algorithms \
+	t/unit/test_hashers \
 	t/unit/test_json \
 	t/unit/test_keys \
 	t/unit/test_memo \
@@ -37,6 +39,8 @@ UNIT_TESTS = \
 	t/unit/test_signing \
 	t/unit/test_stores \
 	t/unit/test_support \
+	t/unit/test_throttle \
+	t/unit/test_turns \
 	t/unit/test_update \
 	t/unit/test_url \
 	t/unit/test_users_db \

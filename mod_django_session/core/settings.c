@@ -13,6 +13,7 @@
 #include "cookie.h"
 #include "csrf.h"
 #include "export.h"
+#include "hashers.h"
 #include "url.h"
 #include "value.h"
 
@@ -36,6 +37,10 @@ typedef struct kind_t {
 } kind_t;
 
 static const kind_t kinds[DJS_KIND_COUNT];
+
+/* Of a NUMBER, and of tries in a RATE. */
+#define NUMBER_MAX 64
+#define RATE_MAX   1000000
 
 /* Say what is wrong with a value that is no secret. */
 static apr_status_t refuse(djs_ctx_t *ctx, const djs_setting_row_t *row, const char *value)
@@ -640,6 +645,121 @@ static const char *print_cache(apr_pool_t *pool, const djs_setting_row_t *row, c
     return line;
 }
 
+/* ---- password hashers ---- */
+
+static apr_status_t parse_hashers(djs_ctx_t *ctx, const djs_setting_row_t *row, int argc,
+                                  const char *const *argv, void *member)
+{
+    djs_ctx_t aside = { .pool = ctx->pool };
+    apr_status_t rv = djs_hashers_parse(&aside, argc, argv, (const djs_hashers_t **)member);
+
+    if (rv != APR_SUCCESS) {
+        return djs_fail(ctx, rv, "%s: %s", row->directive, aside.problem);
+    }
+    return APR_SUCCESS;
+}
+
+static const char *print_hashers(apr_pool_t *pool, const djs_setting_row_t *row,
+                                 const void *member)
+{
+    const djs_hashers_t *hashers = *(const djs_hashers_t *const *)member;
+
+    (void)row;
+    return hashers ? djs_hashers_text(pool, hashers) : NULL;
+}
+
+/* ---- numbers and rates ---- */
+
+/* Digits alone; 0: not a number from 1 to @a most. */
+static apr_int64_t read_count(const char *text, apr_int64_t most)
+{
+    apr_int64_t number = 0;
+
+    for (; apr_isdigit(*text) && number <= most; text++) {
+        number = number * 10 + (*text - '0');
+    }
+    return *text || number > most ? 0 : number;
+}
+
+static apr_status_t parse_number(djs_ctx_t *ctx, const djs_setting_row_t *row, int argc,
+                                 const char *const *argv, void *member)
+{
+    int number = (int)read_count(argv[0], NUMBER_MAX);
+
+    (void)argc;
+    if (number == 0) {
+        return refuse(ctx, row, argv[0]);
+    }
+    *(int *)member = number;
+    return APR_SUCCESS;
+}
+
+static const char *print_number(apr_pool_t *pool, const djs_setting_row_t *row, const void *member)
+{
+    (void)row;
+    return apr_itoa(pool, *(const int *)member);
+}
+
+/* "5/5min" or "Off"; 0: neither. */
+static int read_rate(apr_pool_t *pool, const char *word, djs_rate_t *rate)
+{
+    const char *slash = strchr(word, '/');
+
+    memset(rate, 0, sizeof(*rate));
+    if (strcasecmp(word, "Off") == 0) {
+        return 1;
+    }
+    if (!slash) {
+        return 0;
+    }
+    rate->count = read_count(apr_pstrmemdup(pool, word, (apr_size_t)(slash - word)), RATE_MAX);
+    return rate->count > 0 && read_duration(slash + 1, &rate->span) && rate->span > 0
+           && apr_time_usec(rate->span) == 0;
+}
+
+static apr_status_t parse_throttle(djs_ctx_t *ctx, const djs_setting_row_t *row, int argc,
+                                   const char *const *argv, void *member)
+{
+    djs_throttle_conf_t conf;
+    djs_rate_t *rates[] = { &conf.account, &conf.address };
+    char *rest = apr_pstrcat(ctx->pool, argv[0], " ", argc > 1 ? argv[1] : "", NULL);
+    char *word;
+    int count = 0;
+
+    memset(&conf, 0, sizeof(conf));
+    for (word = apr_strtok(rest, " ", &rest); word; word = apr_strtok(NULL, " ", &rest)) {
+        if (count == 2 || !read_rate(ctx->pool, word, rates[count])) {
+            return refuse(ctx, row, word);
+        }
+        count++;
+    }
+    if (argc > 2 || count == 0 || (count == 1 && conf.account.count > 0)) {
+        return refuse(ctx, row, argc > 2 ? argv[2] : argv[0]);
+    }
+    *(djs_throttle_conf_t *)member = conf;
+    return APR_SUCCESS;
+}
+
+static const char *print_rate(apr_pool_t *pool, const djs_rate_t *rate)
+{
+    return rate->count == 0 ? "Off"
+                            : apr_psprintf(pool, "%" APR_INT64_T_FMT "/%s", rate->count,
+                                           print_duration(pool, NULL, &rate->span));
+}
+
+static const char *print_throttle(apr_pool_t *pool, const djs_setting_row_t *row,
+                                  const void *member)
+{
+    const djs_throttle_conf_t *conf = member;
+
+    (void)row;
+    if (conf->account.count == 0 && conf->address.count == 0) {
+        return "Off";
+    }
+    return apr_pstrcat(pool, print_rate(pool, &conf->account), " ",
+                       print_rate(pool, &conf->address), NULL);
+}
+
 /* ---- the kinds ---- */
 
 #define TOKEN_ALLOWED "a token: letters, digits and !#$%&'*+-.^_`|~"
@@ -684,6 +804,11 @@ static const kind_t kinds[DJS_KIND_COUNT] = {
                            ".HOST; no path" },
     [DJS_KIND_EXPORT] = { parse_export, print_export, 1, NULL, NULL },
     [DJS_KIND_CACHE] = { parse_cache, print_cache, 1, NULL, NULL },
+    [DJS_KIND_HASHERS] = { parse_hashers, print_hashers, 1, NULL, NULL },
+    [DJS_KIND_NUMBER] = { parse_number, print_number, 0, NULL, "1 to 64" },
+    [DJS_KIND_THROTTLE] = { parse_throttle, print_throttle, 1, NULL,
+                            "Off, or COUNT/DURATION for an account and for an address, each of "
+                            "which may be Off" },
 };
 
 /* ---- what hosts call ---- */
@@ -809,6 +934,8 @@ static void copy_member(apr_pool_t *pool, djs_settings_t *settings, const djs_se
     case DJS_KIND_TIMEOUT:
     case DJS_KIND_LIMIT:
     case DJS_KIND_CHOICE:
+    case DJS_KIND_NUMBER:
+    case DJS_KIND_THROTTLE:
         break;
     case DJS_KIND_EXPORT:
         if (*(djs_export_conf_t **)member) {
@@ -819,6 +946,12 @@ static void copy_member(apr_pool_t *pool, djs_settings_t *settings, const djs_se
         if (*(const djs_cache_conf_t **)member) {
             *(const djs_cache_conf_t **)member
                 = djs_cache_conf_copy(pool, *(const djs_cache_conf_t **)member);
+        }
+        break;
+    case DJS_KIND_HASHERS:
+        if (*(const djs_hashers_t **)member) {
+            *(const djs_hashers_t **)member
+                = djs_hashers_copy(pool, *(const djs_hashers_t **)member);
         }
         break;
     case DJS_KIND_SECRETS:
@@ -876,11 +1009,16 @@ int djs_settings_equal(const djs_settings_t *a, const djs_settings_t *b,
     case DJS_KIND_TIMEOUT:
     case DJS_KIND_LIMIT:
     case DJS_KIND_CHOICE:
+    case DJS_KIND_NUMBER:
+    case DJS_KIND_THROTTLE:
     case DJS_KIND_EXPORT:
         return memcmp(left, right, row->size) == 0;
     case DJS_KIND_CACHE:
         return djs_cache_conf_equal(*(const djs_cache_conf_t *const *)left,
                                     *(const djs_cache_conf_t *const *)right);
+    case DJS_KIND_HASHERS:
+        return djs_hashers_equal(*(const djs_hashers_t *const *)left,
+                                 *(const djs_hashers_t *const *)right);
     case DJS_KIND_SECRETS:
     case DJS_KIND_NAMES:
     case DJS_KIND_ORIGINS:
@@ -916,6 +1054,17 @@ static apr_status_t check_names(djs_ctx_t *ctx, const char *directive,
     return APR_SUCCESS;
 }
 
+static apr_status_t check_hashers(djs_ctx_t *ctx, const djs_settings_t *settings)
+{
+    djs_ctx_t aside = { .pool = ctx->pool };
+    apr_status_t rv = djs_hashers_available(&aside, settings->password_hashers);
+
+    return rv == APR_SUCCESS
+               ? rv
+               : djs_fail(ctx, rv, "DjangoPasswordHashers: %s; leave it out, or build the module with "
+                          "it", aside.problem);
+}
+
 apr_status_t djs_settings_check(djs_ctx_t *ctx, const djs_settings_t *settings)
 {
     djs_cookie_look_t look = djs_cookie_look(settings);
@@ -944,6 +1093,10 @@ apr_status_t djs_settings_check(djs_ctx_t *ctx, const djs_settings_t *settings)
     }
     if (rv == APR_SUCCESS) {
         rv = check_names(ctx, "DjangoSessionHeader", settings->header);
+    }
+    /* The default may name what this build was configured without. */
+    if (rv == APR_SUCCESS && settings->is_set[DJS_SETTING_PASSWORD_HASHERS]) {
+        rv = check_hashers(ctx, settings);
     }
     return rv;
 }

@@ -16,6 +16,7 @@
 
 #include "cache_url.h"
 #include "djs.h"
+#include "hashers.h"
 
 /** Longest duration: 100 years. An end of life stays within the years that Python can write. */
 #define DJS_DURATION_MAX (apr_time_from_sec(APR_INT64_C(36500) * 86400))
@@ -32,6 +33,18 @@ typedef struct djs_export_conf_t {
     int whole; /* On was said: the whole session */
     apr_array_header_t *rules; /* of djs_export_rule_t; never NULL */
 } djs_export_conf_t;
+
+/** How often something may be tried. */
+typedef struct djs_rate_t {
+    apr_int64_t count;        /* 0: any number of times */
+    apr_interval_time_t span; /* in so much time */
+} djs_rate_t;
+
+/** DjangoLoginThrottle. */
+typedef struct djs_throttle_conf_t {
+    djs_rate_t account;
+    djs_rate_t address;
+} djs_throttle_conf_t;
 
 /* CHOICE values, in the order of the words in their rows. */
 typedef enum { DJS_ON_STORE_ERROR_DENY, DJS_ON_STORE_ERROR_ANONYMOUS } djs_on_store_error_t;
@@ -76,7 +89,8 @@ typedef struct djs_settings_t {
 /** May a value of this kind be made of several arguments? */
 #define DJS_KIND_IS_MANY(kind)                                                                     \
     ((kind) == DJS_KIND_SECRETS || (kind) == DJS_KIND_NAMES || (kind) == DJS_KIND_ORIGINS          \
-     || (kind) == DJS_KIND_EXPORT || (kind) == DJS_KIND_CACHE)
+     || (kind) == DJS_KIND_EXPORT || (kind) == DJS_KIND_CACHE || (kind) == DJS_KIND_HASHERS        \
+     || (kind) == DJS_KIND_THROTTLE)
 
 typedef enum djs_setting_kind_t {
     DJS_KIND_FLAG,
@@ -100,6 +114,9 @@ typedef enum djs_setting_kind_t {
     DJS_KIND_ORIGINS,
     DJS_KIND_EXPORT,
     DJS_KIND_CACHE,
+    DJS_KIND_HASHERS,
+    DJS_KIND_NUMBER,
+    DJS_KIND_THROTTLE,
     DJS_KIND_COUNT
 } djs_setting_kind_t;
 

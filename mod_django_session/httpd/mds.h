@@ -63,6 +63,8 @@ struct mds_dir_t {
     const char *where; /* the section's path, for messages; NULL: the server itself */
     int auth_set;      /* AuthType was said here */
     int auth;          /* and it was Django */
+    int passwords_set; /* a provider of users was said here */
+    int passwords;     /* and it was django */
     int transient;     /* from an .htaccess file: lives with the request */
     int seen;          /* the check at start has judged it */
     mds_dir_t *next_section; /* the next that was made at start */
@@ -89,6 +91,7 @@ struct mds_view_t {
     mds_server_t *server;
     const djs_settings_t *settings; /* complete */
     int auth;              /* AuthType Django in the configuration */
+    int passwords;         /* passwords of its users are asked for */
     int on;                /* DjangoSession On, or AuthType Django in the configuration */
     const djs_site_t *site; /* NULL until it is opened */
     int transient;         /* lives with a request */
@@ -219,6 +222,8 @@ typedef struct mds_request_t {
     mds_session_t *lost;       /* a Require could not be judged without its store; NULL: none */
     int not_recent;            /* a Require wants a younger login */
     int as_if_recent;          /* and is to say what it would of one */
+    int inside_authn;          /* mds_basic_authn is */
+    int authn_status;          /* 0, or what its answer is to be */
     int asking;                /* an expression is looking for the session */
     int blind;                 /* Require has decided without the store */
     int json_body;             /* the body of the error answer is JSON */
@@ -248,6 +253,9 @@ int mds_is_secure(request_rec *r);
 /** AuthType Django holds for @a r. */
 int mds_is_our_auth(request_rec *r);
 
+/** The site of @a view, opened at first need. NULL: it cannot be; logged, and the answer is 500. */
+const djs_site_t *mds_site(request_rec *r, mds_view_t *view);
+
 /**
  * The session of @a r on the site of @a view, begun at first need; nothing is read.
  * NULL: the site cannot be opened; that was logged, and the answer is 500.
@@ -272,6 +280,42 @@ void mds_store_failed(request_rec *r, mds_session_t *session);
 
 /** Answer with 503, and say when to come back. */
 int mds_unavailable(request_rec *r);
+
+/* ---- passwords: mds_password.c ---- */
+
+/** What comes of a name and a password. */
+typedef enum mds_login_t {
+    MDS_LOGIN_RIGHT,
+    MDS_LOGIN_WRONG,
+    MDS_LOGIN_UNKNOWN,   /* nobody of this name */
+    MDS_LOGIN_INACTIVE,  /* all is right, but the user is not active */
+    MDS_LOGIN_THROTTLED, /* too many tries of this account, or from this address */
+    MDS_LOGIN_BUSY,      /* too many passwords are being checked */
+    MDS_LOGIN_FAILED     /* the store failed; logged */
+} mds_login_t;
+
+typedef struct mds_attempt_t {
+    const char *username;
+    djs_bytes_t password;         /* the caller wipes it */
+    apr_interval_time_t remember; /* how long; 0: neither look nor keep */
+    djs_user_t *user;             /* out: who it is; NULL unless MDS_LOGIN_RIGHT */
+    apr_interval_time_t wait;     /* out: how long, when throttled */
+} mds_attempt_t;
+
+/** At start: memory for what is counted. */
+apr_status_t mds_password_begin(djs_ctx_t *ctx, apr_pool_t *pconf, apr_uid_t user,
+                                apr_gid_t group) DJS_MUST_CHECK;
+
+/** ModelBackend's authenticate(). The hash is made anew where Django would. */
+mds_login_t mds_password_check(request_rec *r, const djs_site_t *site, mds_attempt_t *attempt);
+
+/** Answer with 429, and say when to come back. */
+int mds_password_too_often(request_rec *r, const mds_attempt_t *attempt);
+
+/* ---- mds_basic.c ---- */
+
+void mds_basic_register(apr_pool_t *pool);
+int mds_basic_authn(request_rec *r);
 
 /* ---- keys in addresses: mds_param.c ---- */
 

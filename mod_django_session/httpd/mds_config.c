@@ -107,6 +107,17 @@ static const char *note_auth_type(cmd_parms *cmd, void *section, const char *typ
     return NULL;
 }
 
+/* One call for each provider of the line. */
+static const char *note_provider(cmd_parms *cmd, void *section, const char *provider)
+{
+    mds_dir_t *dir = section;
+
+    (void)cmd;
+    dir->passwords_set = 1;
+    dir->passwords |= strcasecmp(provider, "django") == 0;
+    return NULL;
+}
+
 static const char *note_driver(cmd_parms *cmd, void *section, const char *driver)
 {
     (void)section;
@@ -134,6 +145,10 @@ const command_rec mds_commands[] = {
 #include "settings.def"
 #undef SETTING
     AP_INIT_TAKE1("AuthType", note_auth_type, NULL, OR_AUTHCFG, "noted by mod_django_session"),
+    AP_INIT_ITERATE("AuthBasicProvider", note_provider, NULL, OR_AUTHCFG,
+                    "noted by mod_django_session"),
+    AP_INIT_ITERATE("AuthFormProvider", note_provider, NULL, OR_AUTHCFG,
+                    "noted by mod_django_session"),
     AP_INIT_TAKE1("DBDriver", note_driver, NULL, RSRC_CONF, "noted by mod_django_session"),
     AP_INIT_TAKE1("DBDParams", note_params, NULL, RSRC_CONF, "noted by mod_django_session"),
     { .name = NULL }
@@ -163,6 +178,8 @@ static mds_dir_t *merge(apr_pool_t *pool, const mds_dir_t *outer, const mds_dir_
     merged->where = inner->where ? inner->where : outer->where;
     merged->auth_set = outer->auth_set || inner->auth_set;
     merged->auth = inner->auth_set ? inner->auth : outer->auth;
+    merged->passwords_set = outer->passwords_set || inner->passwords_set;
+    merged->passwords = inner->passwords_set ? inner->passwords : outer->passwords;
     merged->transient = outer->transient || inner->transient;
     merged->inner = inner;
     return merged;
@@ -510,7 +527,7 @@ static apr_status_t prepare(djs_ctx_t *ctx, mds_view_t *view)
     if (rv == APR_SUCCESS) {
         rv = mds_clear_check(ctx, view->settings);
     }
-    if (rv != APR_SUCCESS || !view->on) {
+    if (rv != APR_SUCCESS || !(view->on || view->passwords)) {
         return rv;
     }
     return must_wait(view->settings) ? mds_view_check(ctx, view) : mds_view_open(ctx, view);

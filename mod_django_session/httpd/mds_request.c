@@ -321,14 +321,23 @@ static const djs_site_t *lasting(apr_pool_t *pool, const mds_view_t *view)
     return site;
 }
 
-mds_session_t *mds_session(request_rec *r, mds_view_t *view)
+const djs_site_t *mds_site(request_rec *r, mds_view_t *view)
 {
-    mds_request_t *request = mds_request(r);
-    djs_ctx_t ctx = { .pool = r->pool, .now = request->ctx.now };
-    mds_session_t *session;
+    djs_ctx_t ctx = { .pool = r->pool, .now = mds_request(r)->ctx.now };
 
     if (mds_view_open(&ctx, view) != APR_SUCCESS) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, DJSNO(0110) "%s", ctx.problem);
+        return NULL;
+    }
+    return view->site;
+}
+
+mds_session_t *mds_session(request_rec *r, mds_view_t *view)
+{
+    mds_request_t *request = mds_request(r);
+    mds_session_t *session;
+
+    if (!mds_site(r, view)) {
         return NULL;
     }
     for (session = request->sessions; session; session = session->next) {

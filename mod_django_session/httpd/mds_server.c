@@ -243,6 +243,7 @@ static mds_view_t *make_view(apr_pool_t *pool, const mds_dir_t *dir, mds_server_
     view->transient = dir->transient;
     view->settings = djs_settings_complete(pool, dir->set);
     view->auth = dir->auth;
+    view->passwords = dir->passwords;
     view->on = view->settings->session || view->auth;
     return view;
 }
@@ -364,7 +365,7 @@ static apr_status_t open_view(djs_ctx_t *ctx, mds_view_t *view)
 /* Sessions or users are in it. AuthType Django without users would let nobody in. */
 static int uses_database(const mds_view_t *view)
 {
-    return view->server->driver || view->auth
+    return view->server->driver || view->auth || view->passwords
            || djs_stores_needs_database(view->settings->engine);
 }
 

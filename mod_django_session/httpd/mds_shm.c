@@ -54,6 +54,12 @@ int mds_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, serv
         return OK; /* httpd reads it once more before it starts */
     }
     failed = mds_each_view(pconf, server, make_region, &ctx);
+    if (mds_password_begin(&ctx, pconf, ap_unixd_config.user_id, ap_unixd_config.group_id)
+        != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_ERR | APLOG_STARTUP, 0, server, DJSNO(0199) "%s",
+                     ctx.problem);
+        failed++;
+    }
     djs_cache_shm_sweep(&ctx);
     return failed == 0 || ap_state_query(AP_SQ_CONFIG_GEN) > 1 ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }

@@ -17,6 +17,7 @@ static void register_hooks(apr_pool_t *pool)
     static const char *const before_threads[] = { "mod_watchdog.c", NULL };
 
     mds_api_register();
+    mds_basic_register(pool);
     /* mds_config.c */
     ap_hook_pre_config(mds_pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(mds_check_config, NULL, NULL, APR_HOOK_MIDDLE);
@@ -40,6 +41,9 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_log_transaction(mds_hide_params, NULL, NULL, APR_HOOK_REALLY_FIRST);
     mds_expr_register();
     mds_require_register(pool);
+    /* mds_basic.c: asks all others itself, so it is first */
+    ap_hook_check_authn(mds_basic_authn, NULL, NULL, APR_HOOK_REALLY_FIRST,
+                        AP_AUTH_INTERNAL_PER_CONF);
     /* mds_auth.c: the checkers ask all others themselves, so they are first */
     ap_hook_check_access_ex(mds_access_checker, NULL, NULL, APR_HOOK_REALLY_FIRST,
                             AP_AUTH_INTERNAL_PER_CONF);

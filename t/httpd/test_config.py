@@ -19,6 +19,7 @@ GOOD = {"DURATION": "5min", "TIMEOUT": "250ms", "LIMIT": "8h", "TOKEN": "back", 
         "IDENTIFIER": "login", "URL": "/enter", "NAME": "db", "PATH": "/x/y",
         "SECRET": "env:HOME",
         "SECRETS": "file:/one env:TWO", "NAMES": "a.b c.d", "EXPORT": "On cart=CART",
+        "HASHERS": "pbkdf2_sha256=600000 argon2 md5", "NUMBER": "7", "THROTTLE": "9/2h Off",
         "ORIGINS": "https://*.x.example .y.example",
         "CACHE": "memcached://127.0.0.1:11211 format=pylibmc prefix=x timeout=250ms"}
 BAD = {"FLAG": ["Maybe", '""'], "DURATION": ["garbage", "-5", "1.5", "9999999999999999999", '""'],
@@ -28,6 +29,9 @@ BAD = {"FLAG": ["Maybe", '""'], "DURATION": ["garbage", "-5", "1.5", "9999999999
        "IDENTIFIER": ["a.b", '""'], "URL": ["x", '"/a b"', "javascript:x"],
        "NAME": ["../x", '""'], "PATH": ['""'], "SECRET": ["file:", '""'], "SECRETS": ['"" one'],
        "NAMES": ['"a;b"'], "ORIGINS": ["*", "https://x.example/", "*.x.example", '""'],
+       "HASHERS": ["sha512", "md5=1", "pbkdf2_sha256=0", "md5 md5", '""'],
+       "NUMBER": ["0", "65", "x", '""'],
+       "THROTTLE": ["5/5min", "5/5min 1", "0/1s Off", "5/5min Off Off", '""'],
        "EXPORT": ["Off cart", "/a~2", "cart=A:B"], "CHOICE": ["Other", '""'],
        "CACHE": ["x://h", "memcached://h:0", "shm:// format=redis", '""']}
 HTDOCS = '<Directory "@DIR@/htdocs">\nAllowOverride All\n</Directory>\n'

@@ -262,6 +262,15 @@ CASES = {
     "DjangoUsernameField": Case("email", "a@b.example", "username", "ada", user("REMOTE_USER"),
                                 LOGIN),
     "DjangoUserIdField": Case("member_no", 302, "id", "ada", user("REMOTE_USER"), LOGIN),
+    "DjangoPasswordHashers": Case("md5", None, "pbkdf2_sha256=870000 md5", None,
+                                  "httpd/test_basic.py::test_md5_counts_only_where_it_is_named"),
+    "DjangoLoginThreads": Case(
+        "1", None, "2", None,
+        "httpd/test_basic.py::test_checks_are_bounded_and_others_are_served_meanwhile"),
+    "DjangoLoginThrottle": Case("3/1h 6/1h", None, "Off", None,
+                                "httpd/test_basic.py::test_an_account_has_so_many_tries"),
+    "DjangoBasicCache": Case("1h", None, "0s", None,
+                             "httpd/test_basic.py::test_many_requests_cost_one_hash"),
     "DjangoAuthBackends": Case("some.other.Backend", 302, "django.contrib.auth.backends.ModelBackend",
                                "ada", user("REMOTE_USER"), LOGIN),
 

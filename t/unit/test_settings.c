@@ -70,6 +70,9 @@ static const struct { const char *first, *second; } examples[DJS_KIND_COUNT] = {
     [DJS_KIND_NAMES] = { "one", "two three" },
     [DJS_KIND_ORIGINS] = { "https://one.example", "https://*.two.example:8443 .three" },
     [DJS_KIND_CACHE] = { "memcached://one:1,[::1]:2 prefix=p", "shm://two?size=2m pool=3" },
+    [DJS_KIND_NUMBER] = { "1", "64" },
+    [DJS_KIND_THROTTLE] = { "3/1h Off", "Off" },
+    [DJS_KIND_HASHERS] = { "argon2=65536,3,4 md5", "bcrypt" },
     [DJS_KIND_EXPORT] = { "On one=ONE", "/two/2=Two" },
 };
 
@@ -293,6 +296,19 @@ static void values_out_of_place_are_refused_by_name(void **state)
         { "DjangoSessionHeader", "cart=Content-Length", "not for applications" },
         { "DjangoSessionHeader", "cart=cookie", "not for applications" },
         { "DjangoSessionHeader", "status", "would be Django-Session-Status" },
+        { "DjangoPasswordHashers", "sha512", "no hasher of Django's" },
+        { "DjangoPasswordHashers", "pbkdf2_sha256=many", "no number" },
+        { "DjangoLoginThreads", "0", "nobody would ever log in" },
+        { "DjangoLoginThreads", "65", "more than there can be" },
+        { "DjangoLoginThreads", "4x", "no number" },
+        { "DjangoLoginThrottle", "5/5min", "one of two" },
+        { "DjangoLoginThrottle", "0/5min Off", "not once" },
+        { "DjangoLoginThrottle", "5/0s Off", "in no time" },
+        { "DjangoLoginThrottle", "5/250ms Off", "a part of a second" },
+        { "DjangoLoginThrottle", "5 Off", "in what time" },
+        { "DjangoLoginThrottle", "Off Off Off", "three" },
+        { "DjangoLoginThrottle", "5/5min/5min Off", "two slashes" },
+        { "DjangoBasicCache", "-1", "a sign" },
     };
     test_t *test = *state;
     size_t i;
