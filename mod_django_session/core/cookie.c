@@ -304,13 +304,6 @@ const char *djs_cookie_remove(djs_ctx_t *ctx, const char *header, const char *co
 
 /* --- Set-Cookie --- */
 
-/* "; NAME=VALUE", or nothing for a value that is not there or empty. */
-static const char *attribute(djs_ctx_t *ctx, const char *name, const char *value)
-{
-    return value != NULL && *value != '\0'
-               ? apr_pstrcat(ctx->pool, "; ", name, "=", value, NULL) : "";
-}
-
 static const char *same_site(int samesite)
 {
     switch ((djs_samesite_t)samesite) {
@@ -326,16 +319,51 @@ static const char *same_site(int samesite)
     return NULL;
 }
 
+/* Room for what set_line() writes besides the texts it is given. */
+#define LINE_FRAME 160
+
+static char *append(char *out, const char *text)
+{
+    apr_size_t len = strlen(text);
+
+    memcpy(out, text, len);
+    return out + len;
+}
+
+/* "; NAME=VALUE", or nothing for a value that is not there or empty. */
+static char *attribute(char *out, const char *name, const char *value)
+{
+    return value != NULL && *value != '\0' ? append(append(out, name), value) : out;
+}
+
+static char *flag(char *out, const char *name, int is_on)
+{
+    return is_on ? append(out, name) : out;
+}
+
+static apr_size_t length(const char *text)
+{
+    return text != NULL ? strlen(text) : 0;
+}
+
 /* The attributes, each only where it applies; alphabetical by the names Python gives them. */
 static const char *set_line(djs_ctx_t *ctx, const djs_cookie_look_t *look, const char *value,
                             const char *expires, const char *max_age)
 {
-    return apr_pstrcat(ctx->pool, look->name, "=", value, attribute(ctx, "Domain", look->domain),
-                       attribute(ctx, "expires", expires), look->httponly ? "; HttpOnly" : "",
-                       attribute(ctx, "Max-Age", max_age), attribute(ctx, "Path", look->path),
-                       attribute(ctx, "SameSite", same_site(look->samesite)),
-                       look->secure ? "; Secure" : "", look->partitioned ? "; Partitioned" : "",
-                       NULL);
+    char *line = apr_palloc(ctx->pool, strlen(look->name) + strlen(value) + length(look->domain)
+                                       + length(look->path) + LINE_FRAME);
+    char *out = append(append(append(line, look->name), "="), value);
+
+    out = attribute(out, "; Domain=", look->domain);
+    out = attribute(out, "; expires=", expires);
+    out = flag(out, "; HttpOnly", look->httponly);
+    out = attribute(out, "; Max-Age=", max_age);
+    out = attribute(out, "; Path=", look->path);
+    out = attribute(out, "; SameSite=", same_site(look->samesite));
+    out = flag(out, "; Secure", look->secure);
+    out = flag(out, "; Partitioned", look->partitioned);
+    *out = '\0';
+    return line;
 }
 
 static int is_plain(const char *value)
@@ -393,7 +421,7 @@ const char *djs_cookie_line(djs_ctx_t *ctx, const djs_cookie_look_t *look, const
 
     if (!life.browser_close) {
         expires = djs_moment_http(ctx->pool, ctx->now + life.age);
-        max_age = apr_psprintf(ctx->pool, "%" APR_INT64_T_FMT, life.age / APR_USEC_PER_SEC);
+        max_age = apr_off_t_toa(ctx->pool, life.age / APR_USEC_PER_SEC);
     }
     return set_line(ctx, look, quote(ctx, value), expires, max_age);
 }

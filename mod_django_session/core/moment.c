@@ -218,15 +218,10 @@ const char *djs_moment_isoformat(apr_pool_t *pool, djs_moment_t moment, char sep
 
 const char *djs_moment_http(apr_pool_t *pool, apr_time_t instant)
 {
-    static const char *const weekdays[] = { "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun" };
-    static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
-    apr_int64_t days = floor_div(instant, USEC_PER_DAY);
-    date_t date = date_of(days);
-    clock_parts_t at = clock_of(instant - days * USEC_PER_DAY);
+    char *text = apr_palloc(pool, APR_RFC822_DATE_LEN);
 
-    return apr_psprintf(pool, "%s, %02d %s %04d %02d:%02d:%02d GMT", weekdays[weekday_of(days)],
-                        date.day, months[date.month - 1], date.year, at.hour, at.minute, at.second);
+    apr_rfc822_date(text, floor_div(instant, APR_USEC_PER_SEC) * APR_USEC_PER_SEC);
+    return text;
 }
 
 /* --- reading --- */
