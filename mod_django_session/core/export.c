@@ -170,6 +170,9 @@ static const char *header_text(djs_ctx_t *ctx, const char *text)
 /* Everything but the keys that begin with "_", which are Django's own. */
 static const char *whole_session(djs_ctx_t *ctx, const djs_value_t *data)
 {
+    if (!djs_value_truthy(data)) {
+        return "{}";
+    }
     return djs_json_dumps_without(ctx, data, '_').data;
 }
 
@@ -196,6 +199,14 @@ static void tell(teller_t *teller, const char *name, const char *value)
         value = NULL;
     }
     teller->put(teller->baton, name, value);
+}
+
+/* The same for a name of our own. */
+static void tell_own(teller_t *teller, const char *name, const char *value)
+{
+    if (value != NULL || !teller->facts->cleared) {
+        tell(teller, name, value);
+    }
 }
 
 /* The same for a text that may have any characters. */
@@ -227,7 +238,7 @@ static void tell_overflow(teller_t *teller, const char *name, apr_size_t *overfl
     if (teller->overflow > 0) {
         size = apr_psprintf(teller->ctx->pool, "%" APR_SIZE_T_FMT, teller->overflow);
     }
-    teller->put(teller->baton, name, size);
+    tell_own(teller, name, size);
     if (overflow != NULL) {
         *overflow = teller->overflow;
     }
@@ -240,6 +251,15 @@ static const djs_value_t *look(const teller_t *teller)
     const djs_value_t *data = djs_session_data(teller->ctx, session);
 
     return djs_session_status(session) == DJS_SESSION_ERROR ? NULL : data;
+}
+
+/* What a request without a session is told, made without one. */
+static void tell_env_nobody(teller_t *teller, const djs_export_conf_t *conf)
+{
+    tell_own(teller, "DJANGO_SESSION_STATUS", djs_session_status_name(DJS_SESSION_NEW));
+    tell_own(teller, "DJANGO_SESSION_REASON", djs_reason_name(DJS_REASON_NO_COOKIE));
+    tell_own(teller, "DJANGO_SESSION", conf->whole ? "{}" : NULL);
+    tell_rules(teller, conf, NULL);
 }
 
 static apr_status_t lost(djs_ctx_t *ctx, const djs_session_t *session)
@@ -275,13 +295,13 @@ static const char *groups_of(const teller_t *teller, djs_user_t *user)
 
 static void tell_env_user(teller_t *teller, djs_user_t *user)
 {
-    tell(teller, "DJANGO_USER_GROUPS", user != NULL ? groups_of(teller, user) : NULL);
-    tell(teller, "DJANGO_USER", user != NULL ? user->username : NULL);
-    tell(teller, "DJANGO_USER_ID", user != NULL ? user->id : NULL);
-    tell(teller, "DJANGO_USER_EMAIL", user != NULL ? user->email : NULL);
-    tell(teller, "DJANGO_USER_NAME", user != NULL ? user->name : NULL);
-    tell(teller, "DJANGO_USER_IS_STAFF", user != NULL ? flag(user->is_staff) : NULL);
-    tell(teller, "DJANGO_USER_IS_SUPERUSER", user != NULL ? flag(user->is_superuser) : NULL);
+    tell_own(teller, "DJANGO_USER_GROUPS", user != NULL ? groups_of(teller, user) : NULL);
+    tell_own(teller, "DJANGO_USER", user != NULL ? user->username : NULL);
+    tell_own(teller, "DJANGO_USER_ID", user != NULL ? user->id : NULL);
+    tell_own(teller, "DJANGO_USER_EMAIL", user != NULL ? user->email : NULL);
+    tell_own(teller, "DJANGO_USER_NAME", user != NULL ? user->name : NULL);
+    tell_own(teller, "DJANGO_USER_IS_STAFF", user != NULL ? flag(user->is_staff) : NULL);
+    tell_own(teller, "DJANGO_USER_IS_SUPERUSER", user != NULL ? flag(user->is_superuser) : NULL);
 }
 
 /* Why there is no session, or else no user. */
@@ -311,8 +331,8 @@ static void tell_env_end(teller_t *teller)
         }
         browser_close = flag(expiry.browser_close);
     }
-    tell(teller, "DJANGO_SESSION_EXPIRES", expires);
-    tell(teller, "DJANGO_SESSION_EXPIRE_AT_BROWSER_CLOSE", browser_close);
+    tell_own(teller, "DJANGO_SESSION_EXPIRES", expires);
+    tell_own(teller, "DJANGO_SESSION_EXPIRE_AT_BROWSER_CLOSE", browser_close);
 }
 
 /* The digest of a session key that does not change from request to request. */
@@ -336,7 +356,7 @@ static void tell_env_id(teller_t *teller)
     if (djs_session_status(facts->session) == DJS_SESSION_ERROR) {
         key = NULL;
     }
-    tell(teller, "DJANGO_SESSION_ID",
+    tell_own(teller, "DJANGO_SESSION_ID",
          key != NULL ? id_of(teller->ctx, facts->site->keys, key) : NULL);
 }
 
@@ -353,11 +373,15 @@ apr_status_t djs_export_env(djs_ctx_t *ctx, const djs_export_facts_t *facts, djs
     if (!conf->on) {
         return APR_SUCCESS;
     }
+    if (facts->session == NULL) {
+        tell_env_nobody(&teller, conf);
+        return APR_SUCCESS;
+    }
     data = look(&teller);
-    tell(&teller, "DJANGO_SESSION_STATUS",
+    tell_own(&teller, "DJANGO_SESSION_STATUS",
          djs_session_status_name(djs_session_status(facts->session)));
-    tell(&teller, "DJANGO_SESSION_REASON", reason_of(facts));
-    tell(&teller, "DJANGO_SESSION",
+    tell_own(&teller, "DJANGO_SESSION_REASON", reason_of(facts));
+    tell_own(&teller, "DJANGO_SESSION",
          data != NULL && conf->whole ? whole_session(ctx, data) : NULL);
     tell_env_end(&teller);
     tell_env_id(&teller);
@@ -385,13 +409,13 @@ apr_status_t djs_export_headers(djs_ctx_t *ctx, const djs_export_facts_t *facts,
     }
     data = look(&teller);
     user = data != NULL ? facts->user : NULL;
-    tell(&teller, "Django-Session-Status",
+    tell_own(&teller, "Django-Session-Status",
          djs_session_status_name(djs_session_status(facts->session)));
-    tell(&teller, "Django-Session",
+    tell_own(&teller, "Django-Session",
          data != NULL && conf->whole ? whole_session(ctx, data) : NULL);
     tell_text(&teller, "Django-User", user != NULL ? user->username : NULL);
     tell_text(&teller, "Django-User-Id", user != NULL ? user->id : NULL);
-    tell(&teller, "Django-User-Groups", user != NULL ? groups_of(&teller, user) : NULL);
+    tell_own(&teller, "Django-User-Groups", user != NULL ? groups_of(&teller, user) : NULL);
     tell_rules(&teller, conf, data);
     tell_overflow(&teller, "Django-Session-Overflow", overflow);
     return data != NULL ? APR_SUCCESS : lost(ctx, facts->session);

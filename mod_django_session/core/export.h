@@ -17,15 +17,16 @@ typedef void (*djs_export_fn)(void *baton, const char *name, const char *value);
 /** Everything that is told about a request's session. */
 typedef struct djs_export_facts_t {
     const djs_site_t *site;
-    djs_session_t *session;
+    djs_session_t *session; /* NULL (environment only, and cleared): no session came */
     djs_user_t *user;       /* NULL: nobody, or users were not looked up */
     djs_reason_t reason;    /* of the login when there is none, else DJS_REASON_NONE */
+    int cleared;            /* nothing of our names is there: what has no value need not be told */
 } djs_export_facts_t;
 
 /**
  * DJANGO_SESSION_* and DJANGO_USER_* as settings->env says. Loads the session unless it says Off.
  * Every name is told: those that have no value now with NULL, so that nobody else's is taken for
- * ours. A value that is too large is left out; DJANGO_SESSION_OVERFLOW then has its size (of
+ * ours, unless facts->cleared; those of selectors always. A value that is too large is left out; DJANGO_SESSION_OVERFLOW then has its size (of
  * several the largest) and @a overflow (may be NULL) gets it too, for the log, else 0. A selected
  * text with NUL or a lone surrogate is left out, too.
  * DJS_ESTORE: status `error` and its reason were told, nothing else.

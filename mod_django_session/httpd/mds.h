@@ -214,6 +214,7 @@ typedef struct mds_request_t {
     int finished;              /* the sessions are saved; what the answer is to carry is known: */
     int status;                /* 0, or what it must be instead of the application's */
     int vary;                  /* it depends on the cookie */
+    int told_nobody;           /* somebody looked for a session when none had come */
     apr_array_header_t *cookies; /* Set-Cookie lines, const char *; NULL when they are put in */
     int told_headers;          /* request headers of ours are in headers_in */
     int hid_cookie;            /* headers_in has another Cookie than the client sent */
@@ -262,6 +263,12 @@ const djs_site_t *mds_site(request_rec *r, mds_view_t *view);
  */
 mds_session_t *mds_session(request_rec *r, mds_view_t *view);
 
+/**
+ * May a session have come with the request, or has one begun? If not, and until the application asks
+ * for one, there is nothing to be read, saved or removed: most requests are such.
+ */
+int mds_may_have_session(const mds_request_t *request, const djs_settings_t *settings);
+
 /** Who is logged in, by a section's say; asked once where they agree. As djs_auth_user(). */
 apr_status_t mds_session_user(request_rec *r, const mds_view_t *view,
                               mds_session_t *session) DJS_MUST_CHECK;
@@ -269,7 +276,10 @@ apr_status_t mds_session_user(request_rec *r, const mds_view_t *view,
 /** What stands for the session in the log. */
 const char *mds_session_digest(request_rec *r, const mds_session_t *session);
 
-/** Take every header that could pass for one of ours out of r->headers_in. */
+/** Take every header or variable that could pass for one of ours out of a table. */
+void mds_strip_table(apr_table_t *table, const apr_array_header_t *custom);
+
+/** The same for r->headers_in; and what Connection says of them. */
 void mds_strip_headers(request_rec *r, const apr_array_header_t *custom);
 
 /** The header names that the settings give, of const char *. */

@@ -30,26 +30,18 @@ static int is_of_family(const char *name)
 /* put() for a table without any of the family: then there is nothing to look for. */
 static void put_into_cleared(void *table, const char *name, const char *value)
 {
-    if (!is_of_family(name)) {
-        put(table, name, value);
-    }
-    else if (value) {
+    if (value && is_of_family(name)) {
         apr_table_addn(table, name, value);
+    }
+    else {
+        put(table, name, value);
     }
 }
 
 /* Whatever an outer request, mod_env or a client put there. */
 static void clear_family(apr_table_t *table)
 {
-    const apr_table_entry_t *entries = (const apr_table_entry_t *)apr_table_elts(table)->elts;
-    int i;
-
-    for (i = apr_table_elts(table)->nelts - 1; i >= 0; i--) {
-        if (entries[i].key && djs_export_is_ours(entries[i].key, NULL)) {
-            apr_table_unset(table, entries[i].key);
-            i = apr_table_elts(table)->nelts; /* it may have had doubles: begin anew */
-        }
-    }
+    mds_strip_table(table, NULL);
 }
 
 /* A header of ours as a variable: mod_include makes them of the outer request's. */
@@ -83,7 +75,8 @@ static djs_export_facts_t facts_of(const mds_view_t *view, const mds_session_t *
         .site = view->site,
         .session = session->middleware->session,
         .user = session->user,
-        .reason = session->reason
+        .reason = session->reason,
+        .cleared = 1
     };
 
     return facts;
@@ -183,6 +176,21 @@ static apr_status_t tell(request_rec *r, mds_request_t *request, const mds_view_
     return rv;
 }
 
+/* The environment of a request with which no session came, without making one. 0: not so here. */
+static int tell_of_nobody(request_rec *r, mds_request_t *request, const mds_view_t *view)
+{
+    djs_export_facts_t facts = { .site = mds_load(&view->site), .cleared = 1 };
+
+    if (!facts.site || view->settings->header->on
+        || mds_may_have_session(request, view->settings)) {
+        return 0;
+    }
+    clear_family(r->subprocess_env);
+    request->told_nobody = 1;
+    return djs_export_env(&request->ctx, &facts, put_into_cleared, r->subprocess_env, NULL)
+           == APR_SUCCESS;
+}
+
 static int without_store(request_rec *r, mds_session_t *session)
 {
     mds_store_failed(r, session);
@@ -265,6 +273,9 @@ int mds_fixups(request_rec *r)
         hide_cookies(r, request, settings);
     }
     if (!settings->env->on && !settings->header->on) {
+        return DECLINED;
+    }
+    if (tell_of_nobody(r, request, view)) {
         return DECLINED;
     }
     session = mds_session(r, view);

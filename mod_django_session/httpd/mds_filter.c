@@ -18,6 +18,7 @@
 
 static ap_filter_rec_t *filter;
 
+#define HEADERS       "Django-Session-" /* all of ours begin so */
 #define SET_HEADER    "Django-Session-Set"
 #define UPDATE_HEADER "Django-Session-Update"
 
@@ -26,10 +27,34 @@ static const char dropping[] = "dropping";
 
 /* ---- the application's headers ---- */
 
+/* NULL: there were none. */
 typedef struct taken_t {
     apr_array_header_t *pairs;   /* values of Django-Session-Set, const char * */
     apr_array_header_t *objects; /* of Django-Session-Update */
 } taken_t;
+
+/* Is there a header that begins so? */
+static int has_any(const apr_table_t *table, const char *prefix)
+{
+    const apr_array_header_t *all = apr_table_elts(table);
+    apr_size_t len = strlen(prefix);
+    int i;
+
+    for (i = 0; i < all->nelts; i++) {
+        const char *name = APR_ARRAY_IDX(all, i, apr_table_entry_t).key;
+
+        /* Letters alone differ by this bit. */
+        if ((name[0] | 0x20) == (prefix[0] | 0x20) && strncasecmp(name, prefix, len) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int answer_has_any(const request_rec *r, const char *prefix)
+{
+    return has_any(r->headers_out, prefix) || has_any(r->err_headers_out, prefix);
+}
 
 static int collect(void *values, const char *name, const char *value)
 {
@@ -53,14 +78,18 @@ static apr_array_header_t *take(request_rec *r, const char *name)
 
 static taken_t take_update(request_rec *r)
 {
-    taken_t taken = { take(r, SET_HEADER), take(r, UPDATE_HEADER) };
+    taken_t taken = { NULL, NULL };
 
+    if (answer_has_any(r, HEADERS)) {
+        taken.pairs = take(r, SET_HEADER);
+        taken.objects = take(r, UPDATE_HEADER);
+    }
     return taken;
 }
 
 static int is_empty(const taken_t *taken)
 {
-    return taken->pairs->nelts == 0 && taken->objects->nelts == 0;
+    return !taken->pairs || (taken->pairs->nelts == 0 && taken->objects->nelts == 0);
 }
 
 static int is_session_cookie(void *name, const char *header, const char *value)
@@ -72,10 +101,11 @@ static int is_session_cookie(void *name, const char *header, const char *value)
 /* The application sets the session cookie itself: it is Django, or wants to be. */
 static int app_sets_cookie(request_rec *r, const djs_settings_t *settings)
 {
-    return !apr_table_do(is_session_cookie, (void *)settings->cookie_name, r->headers_out,
-                         "Set-Cookie", NULL)
-           || !apr_table_do(is_session_cookie, (void *)settings->cookie_name, r->err_headers_out,
-                            "Set-Cookie", NULL);
+    return answer_has_any(r, "Set-Cookie")
+           && (!apr_table_do(is_session_cookie, (void *)settings->cookie_name, r->headers_out,
+                             "Set-Cookie", NULL)
+               || !apr_table_do(is_session_cookie, (void *)settings->cookie_name,
+                                r->err_headers_out, "Set-Cookie", NULL));
 }
 
 static apr_status_t parse(djs_ctx_t *ctx, const taken_t *taken, djs_update_t *update)
@@ -291,10 +321,14 @@ static void finish(request_rec *r, mds_request_t *request)
 {
     mds_view_t *view = mds_view(r);
     int on = view->on || mds_is_our_auth(r);
-    mds_session_t *mine = on ? mds_session(r, view) : NULL;
     taken_t taken = take_update(r);
+    mds_session_t *mine = NULL;
     mds_session_t *session;
 
+    if (on && (!is_empty(&taken) || mds_may_have_session(request, view->settings))) {
+        mine = mds_session(r, view);
+    }
+    request->vary |= request->told_nobody;
     request->cookies = apr_array_make(r->pool, 1, sizeof(const char *));
     if (mine && view->settings->update != DJS_UPDATE_OFF) {
         mine->update = allowed_update(r, view->settings, mine, &taken, &request->status);

@@ -23,26 +23,6 @@ int mds_may_log(mds_message_t message, apr_time_t now)
 
 /* ---- client headers ---- */
 
-typedef struct strip_t {
-    apr_pool_t *pool;
-    const apr_array_header_t *custom;
-    apr_array_header_t *found;
-} strip_t;
-
-static int note_ours(void *baton, const char *name, const char *value)
-{
-    strip_t *strip = baton;
-
-    (void)value;
-    if (djs_export_is_ours(name, strip->custom)) {
-        if (!strip->found) {
-            strip->found = apr_array_make(strip->pool, 4, sizeof(const char *));
-        }
-        APR_ARRAY_PUSH(strip->found, const char *) = name;
-    }
-    return 1;
-}
-
 /* The tokens of a Connection header that do not name a header of ours. */
 static const char *without_ours(apr_pool_t *pool, const char *connection,
                                 const apr_array_header_t *custom)
@@ -50,6 +30,9 @@ static const char *without_ours(apr_pool_t *pool, const char *connection,
     const char *kept = NULL;
     int dropped = 0;
 
+    if (!connection[strcspn(connection, ";, \t\"")]) { /* one, as nearly always */
+        return djs_export_is_ours(connection, custom) ? "" : NULL;
+    }
     while (*connection) {
         const char *token = ap_get_token(pool, &connection, 0);
 
@@ -67,16 +50,26 @@ static const char *without_ours(apr_pool_t *pool, const char *connection,
     return dropped ? (kept ? kept : "") : NULL;
 }
 
-static void strip(apr_pool_t *pool, apr_table_t *headers, const apr_array_header_t *custom)
+void mds_strip_table(apr_table_t *table, const apr_array_header_t *custom)
 {
-    strip_t strip = { .pool = pool, .custom = custom };
-    const char *connection;
+    const apr_array_header_t *all = apr_table_elts(table);
     int i;
 
-    apr_table_do(note_ours, &strip, headers, NULL);
-    for (i = 0; strip.found && i < strip.found->nelts; i++) {
-        apr_table_unset(headers, APR_ARRAY_IDX(strip.found, i, const char *));
+    for (i = all->nelts - 1; i >= 0; i--) {
+        const char *name = APR_ARRAY_IDX(all, i, apr_table_entry_t).key;
+
+        if (djs_export_is_ours(name, custom)) {
+            apr_table_unset(table, name);
+            i = all->nelts; /* it may have had doubles: begin anew */
+        }
     }
+}
+
+static void strip(apr_pool_t *pool, apr_table_t *headers, const apr_array_header_t *custom)
+{
+    const char *connection;
+
+    mds_strip_table(headers, custom);
     connection = apr_table_get(headers, "Connection");
     connection = connection ? without_ours(pool, connection, custom) : NULL;
     if (connection && *connection) {
@@ -346,6 +339,13 @@ mds_session_t *mds_session(request_rec *r, mds_view_t *view)
         }
     }
     return begin(r, request, lasting(request->ctx.pool, view));
+}
+
+int mds_may_have_session(const mds_request_t *request, const djs_settings_t *settings)
+{
+    return request->sessions
+           || (request->cookie && strstr(request->cookie, settings->cookie_name))
+           || mds_url_key(request, settings);
 }
 
 apr_status_t mds_session_user(request_rec *r, const mds_view_t *view, mds_session_t *session)
