@@ -96,6 +96,21 @@ static void run_server(const memcached_server_t *server)
     _exit(127);
 }
 
+/* Is it ours that listens? Where another program was faster ours is about to end. */
+static int is_ours(const memcached_server_t *server, int fd)
+{
+    static const char before[] = "STAT pid ";
+    char said[2048] = "";
+    const char *at;
+    ssize_t got = -1;
+
+    if (send(fd, "stats\r\n", 7, MSG_NOSIGNAL) == 7) {
+        got = recv(fd, said, sizeof(said) - 1, 0); /* its process stands in the first line */
+    }
+    at = got > 0 ? strstr(said, before) : NULL;
+    return at != NULL && atoi(at + strlen(before)) == (int)server->pid;
+}
+
 /* 0: it has ended, or does not answer. */
 static int launch(memcached_server_t *server)
 {
@@ -108,15 +123,17 @@ static int launch(memcached_server_t *server)
     }
     while (apr_time_now() < end) {
         int fd = reach(server);
+        int up = fd >= 0 && is_ours(server, fd);
 
-        if (waitpid(server->pid, NULL, WNOHANG) == server->pid) {
-            server->pid = 0;
-        }
         if (fd >= 0) {
             close(fd);
         }
-        if (fd >= 0 || server->pid == 0) {
-            return fd >= 0 && server->pid != 0;
+        if (up) {
+            return 1;
+        }
+        if (waitpid(server->pid, NULL, WNOHANG) == server->pid) {
+            server->pid = 0;
+            return 0;
         }
         apr_sleep(10000);
     }

@@ -76,6 +76,53 @@ apr_time_t test_time(const json_t *seconds)
  * ---- Golden vectors
  */
 
+/*
+ * What became of the cases that this program has met: a line for each in a file of its own in the
+ * folder DJS_VECTORS_RUN, if that is set, for t/unit/all_vectors.py.
+ */
+static void note_fate(const json_t *a_case, const char *fate)
+{
+    static FILE *notes;
+    const char *dir = getenv("DJS_VECTORS_RUN");
+    char path[APR_PATH_MAX];
+
+    if (dir == NULL) {
+        return;
+    }
+    if (notes == NULL) {
+        apr_snprintf(path, sizeof(path), "%s/%s", dir, program_invocation_short_name);
+        notes = fopen(path, "w");
+        if (notes == NULL) {
+            fail_msg("%s cannot be written", path);
+        }
+    }
+    fprintf(notes, "%s\t%d\t%s\n", vector_need(a_case, "#file"),
+            (int)json_integer_value(json_object_get(a_case, "#number")), fate);
+    fflush(notes);
+}
+
+void vector_done(const json_t *a_case)
+{
+    note_fate(a_case, "");
+}
+
+void vector_left(const json_t *a_case, const char *reason)
+{
+    note_fate(a_case, reason);
+}
+
+/* By which note_fate() knows them. */
+static void number_cases(const json_t *cases, const char *file)
+{
+    json_t *a_case;
+    size_t i;
+
+    json_array_foreach(cases, i, a_case) {
+        json_object_set_new(a_case, "#file", json_string(file));
+        json_object_set_new(a_case, "#number", json_integer((json_int_t)i));
+    }
+}
+
 static apr_status_t forget_json(void *root)
 {
     json_decref(root);
@@ -104,6 +151,7 @@ const json_t *test_vectors(apr_pool_t *pool, const char *file, size_t least)
         fail_msg("%s has %u cases, should have %u or more", path,
                  (unsigned int)json_array_size(cases), (unsigned int)least);
     }
+    number_cases(cases, file);
     return cases;
 }
 

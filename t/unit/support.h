@@ -61,6 +61,17 @@ int test_run(const char *name, const struct CMUnitTest *tests, size_t count);
  */
 const json_t *test_vectors(apr_pool_t *pool, const char *file, size_t least);
 
+/**
+ * Say that a case was run, at the end of its run; or why it cannot be, as a sentence: the reason is
+ * printed at the end of `make check`, and t/unit/all_vectors.py fails for a case of which nothing was
+ * said. What was run by any test was run.
+ */
+void vector_done(const json_t *a_case);
+void vector_left(const json_t *a_case, const char *reason);
+
+/** A reason: another Django answers otherwise, and the newest one's answers are ours. */
+#define VECTOR_OF_ANOTHER_DJANGO "what an older Django answers; the module answers as the newest"
+
 /** Member @a name of a case: a text, or NULL when it is null or missing. */
 const char *vector_text(const json_t *a_case, const char *name);
 

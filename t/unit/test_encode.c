@@ -195,6 +195,7 @@ static void base62_vectors_hold_in_both_directions(void **state)
             assert_number(value, json_integer_value(decoded), name);
         }
         djs_forget(test->ctx);
+        vector_done(a_case);
         texts++;
     }
     assert_number(texts, json_array_size(cases), "cases looked at");

@@ -149,6 +149,7 @@ static void every_cookie_of_the_vectors_is_read_as_django_reads_it(void **state)
                                      : test_time(json_object_get(a_case, "time"))
                                            + APR_USEC_PER_SEC;
         check_loaded(test, site, a_case, name);
+        vector_done(a_case);
     }
     assert_in_range(written, 60, 1000);
 }

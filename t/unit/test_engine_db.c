@@ -12,6 +12,8 @@
 #include "stores.h"
 #include "zone.h"
 
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 static djs_settings_t *settings_of(test_t *test)
 {
     djs_settings_t *settings = apr_pcalloc(test->pool, sizeof(*settings));
@@ -203,9 +205,109 @@ static void rows_of_djangos_are_read_cleared_and_written_alike(void **state)
         check_found(rows, a_case, engine);
         check_cleared(rows, a_case, engine);
         check_written(rows, a_case, engine);
+        vector_done(a_case);
         done++;
     }
     assert_number(done, 84, "cases of this database");
+}
+
+/* ---- What Django's own engine answers ---------------------------------------------------------- */
+
+typedef enum operation_t { CREATE, REPLACE, LOAD, EXISTS, REMOVE, CLEAR, CYCLE } operation_t;
+
+/* Each method of db_sql.json. How a method's statements read is our own; what comes of them is not. */
+static const struct {
+    const char *method, *result; /* as the vectors have them */
+    operation_t operation;
+    int is_there; /* before */
+    apr_status_t rv;
+    int stays; /* afterwards */
+} methods[] = {
+    { "save-new", "ok", CREATE, 0, APR_SUCCESS, 1 },
+    { "create", "ok", CREATE, 0, APR_SUCCESS, 1 },
+    { "save-must_create-taken", "CreateError", CREATE, 1, APR_EEXIST, 1 },
+    { "save-existing", "ok", REPLACE, 1, APR_SUCCESS, 1 },
+    { "save-deleted-meanwhile", "UpdateError", REPLACE, 0, APR_NOTFOUND, 0 },
+    { "load", "ok", LOAD, 1, APR_SUCCESS, 1 },
+    { "load-unknown", "ok", LOAD, 0, APR_NOTFOUND, 0 },
+    { "exists", "ok", EXISTS, 1, APR_SUCCESS, 1 },
+    { "delete", "ok", REMOVE, 1, APR_SUCCESS, 0 },
+    { "delete-unknown", "ok", REMOVE, 0, APR_SUCCESS, 0 },
+    { "clear_expired", "ok", CLEAR, 1, APR_SUCCESS, 1 }, /* it lives */
+    { "cycle_key", "ok", CYCLE, 1, APR_SUCCESS, 0 },
+};
+
+static apr_status_t operate(djs_engine_t *engine, djs_ctx_t *ctx, operation_t operation,
+                            const char *key, const char *other)
+{
+    djs_record_t record = { .data = djs_bytes("new"), .expires = TEST_NOW + APR_USEC_PER_SEC };
+    djs_record_t found;
+    apr_size_t removed;
+    int exists;
+
+    switch (operation) {
+    case CREATE:
+        return engine->ops->create(engine, ctx, key, &record);
+    case REPLACE:
+        return engine->ops->replace(engine, ctx, key, NULL, &record);
+    case LOAD:
+        return engine->ops->load(engine, ctx, key, &found);
+    case EXISTS:
+        return engine->ops->exists(engine, ctx, key, &exists);
+    case REMOVE:
+        return engine->ops->remove(engine, ctx, key);
+    case CLEAR:
+        return engine->ops->clear_expired(engine, ctx, &removed);
+    case CYCLE:
+        assert_status(ctx, engine->ops->create(engine, ctx, other, &record), APR_SUCCESS, "new key");
+        return engine->ops->remove(engine, ctx, key);
+    }
+    return APR_EGENERAL;
+}
+
+static void check_method(rows_t *rows, djs_engine_t *engine, const json_t *a_case)
+{
+    const char *id = vector_need(a_case, "id") + strlen(rows->which->name) + 1;
+    const char *key = contract_key(&rows->test), *other = contract_key(&rows->test);
+    djs_record_t old = contract_record(&rows->test, "old");
+    djs_ctx_t *ctx = rows->test.ctx;
+    apr_size_t i;
+    int exists;
+
+    for (i = 0; i < COUNT(methods) && strcmp(methods[i].method, id) != 0; i++) {
+    }
+    assert_true(i < COUNT(methods));
+    assert_text(methods[i].result, vector_need(a_case, "result"), id);
+    if (methods[i].is_there) {
+        assert_status(ctx, engine->ops->create(engine, ctx, key, &old), APR_SUCCESS, id);
+    }
+    assert_status(ctx, operate(engine, ctx, methods[i].operation, key, other), methods[i].rv, id);
+    assert_status(ctx, engine->ops->exists(engine, ctx, key, &exists), APR_SUCCESS, id);
+    assert_number(exists, methods[i].stays, id);
+    assert_null(ctx->problem);
+}
+
+static void each_method_ends_as_djangos(void **state)
+{
+    rows_t *rows = *state;
+    const json_t *cases = test_vectors(rows->test.pool, "db_sql.json", 42);
+    const json_t *a_case;
+    djs_engine_t *engine;
+    size_t i, done = 0;
+
+    assert_status(rows->test.ctx,
+                  djs_engine_db_open(rows->test.ctx, rows->test.pool, settings_of(&rows->test),
+                                     NULL, rows->database, &engine),
+                  APR_SUCCESS, "open");
+    json_array_foreach(cases, i, a_case) {
+        if (strcmp(vector_need(a_case, "database"), rows->which->name) != 0) {
+            continue;
+        }
+        check_method(rows, engine, a_case);
+        vector_done(a_case);
+        done++;
+    }
+    assert_in_range(done, COUNT(methods) - 1, 42);
 }
 
 /* ---- Answers that are lost ------------------------------------------------------------------- */
@@ -372,6 +474,7 @@ static const database_row_t lossy_rows[] = {
 
 static const database_row_t rows[] = {
     ON_EACH_DATABASE(rows_of_djangos_are_read_cleared_and_written_alike),
+    ON_EACH_DATABASE(each_method_ends_as_djangos),
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))

@@ -464,6 +464,17 @@ static void check_clearing(files_t *files, const json_t *a_case, const json_t *e
     assert_number(removed, !remains, why);
 }
 
+static void note_what_was_followed(const json_t *a_case, const json_t *followed)
+{
+    if (followed == a_case) {
+        vector_done(a_case);
+    }
+    else {
+        vector_left(a_case, vector_is_current(a_case) ? "Django 5 reads no file of before 3.1; we do"
+                                                      : VECTOR_OF_ANOTHER_DJANGO);
+    }
+}
+
 static void files_of_djangos_are_read_and_cleared_alike(void **state)
 {
     files_t *files = *state;
@@ -485,6 +496,7 @@ static void files_of_djangos_are_read_and_cleared_alike(void **state)
             check_clearing(files, a_case, expected);
             clearings++;
         }
+        note_what_was_followed(a_case, expected);
     }
     assert_number(loads, 69, "loaded");
     assert_number(clearings, 50, "cleared");

@@ -126,6 +126,7 @@ static void every_expiry_of_the_vectors_is_answered_as_django_answers_it(void **
         const char *stored = vector_text(a_case, "stored_json");
 
         if (!vector_is_current(a_case)) {
+            vector_left(a_case, VECTOR_OF_ANOTHER_DJANGO);
             continue;
         }
         test->ctx->now = test_time(json_object_get(a_case, "now"));
@@ -145,6 +146,7 @@ static void every_expiry_of_the_vectors_is_answered_as_django_answers_it(void **
         }
         assert_text(memory_session_json(test->ctx, session), vector_need(a_case, "session_json"), why);
         check_answers(test, a_case, site, session, why);
+        vector_done(a_case);
         checked++;
     }
     assert_number(checked, EXPIRY_CURRENT, "cases of the current Django");
@@ -196,6 +198,7 @@ static void datetimes_of_older_djangos_are_ends_as_well(void **state)
         djs_session_set(test->ctx, session, djs_bytes("_session_expiry"),
                         tagged_datetime(test, stored));
         check_answers(test, a_case, site, session, vector_name(test->pool, a_case));
+        vector_done(a_case);
         checked++;
     }
     assert_number(checked, DATETIME_CASES, "cases with a datetime");

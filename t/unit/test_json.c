@@ -75,6 +75,7 @@ static void texts_are_read_and_written_as_django_does(void **state)
         text = exactly(text);
         check_vector(test, a_case, text, 0);
         check_vector(test, a_case, text, 1);
+        vector_done(a_case);
         free((void *)text.data);
     }
 }

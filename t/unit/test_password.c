@@ -45,6 +45,7 @@ static void the_session_hash_is_djangos_with_key_and_fallbacks(void **state)
                         json_string_value(expected), name);
             hashes++;
         }
+        vector_done(a_case);
     }
     assert_number(hashes, 56 + 9 * 2, "hashes compared");
 }

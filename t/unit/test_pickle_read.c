@@ -68,6 +68,7 @@ static void every_pickle_of_the_vectors_is_read(void **state)
         if (tagged == NULL) { /* Python refuses it, too */
             assert_status(test->ctx, rv, DJS_EUNSUPPORTED, why);
             djs_forget(test->ctx);
+            vector_done(a_case);
             continue;
         }
         assert_status(test->ctx, rv, APR_SUCCESS, why);
@@ -78,6 +79,7 @@ static void every_pickle_of_the_vectors_is_read(void **state)
             assert_text(text.data, json, why);
         }
         djs_forget(test->ctx);
+        vector_done(a_case);
     }
 }
 
@@ -95,6 +97,7 @@ static void every_bad_pickle_of_the_vectors_is_refused(void **state)
         if (rv != DJS_EFORMAT && rv != DJS_EUNSUPPORTED && rv != DJS_ELIMIT) {
             assert_status(NULL, rv, DJS_EFORMAT, why);
         }
+        vector_done(a_case);
     }
 }
 

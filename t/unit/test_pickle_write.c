@@ -56,6 +56,7 @@ static void every_value_of_the_vectors_is_written_in_every_protocol(void **state
             assert_text(tagged_text(test->pool, back), tagged_text(test->pool, value), why);
             assert_bytes(write_pickle(test, protocol, back, why), pickle, why);
         }
+        vector_done(a_case);
     }
 }
 

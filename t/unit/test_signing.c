@@ -100,6 +100,7 @@ static void what_django_signed_is_read_and_written_alike(void **state)
         assert_number(is_refused, is_sha1 && !case_is_of(a_case, "3.2"), name);
         sha1 += (size_t)is_sha1;
         refused += (size_t)is_refused;
+        vector_done(a_case);
     }
     assert_number(sha1, 12, "cases signed with SHA-1");
     assert_number(refused, 6, "of these, as Django 5 reads them");
@@ -189,6 +190,7 @@ static void what_django_refused_is_refused_for_the_same_reason(void **state)
             check_reading(test, a_case, DJS_SIGNING_SHA256, &evened_out);
             today++;
         }
+        vector_done(a_case);
     }
     assert_number(older, 176, "cases of Django 3.2");
     assert_number(today, 187, "cases of Django 5.1");

@@ -256,6 +256,7 @@ static void every_row_of_django_is_read_or_refused_as_it_should(void **state)
             check_odd(test, a_case, name);
             any++;
         }
+        vector_done(a_case);
     }
     assert_number(today, 90, "signed");
     assert_number(legacy, 80, "legacy");
