@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long sessions live: sliding expiry, a hard end, keys in addresses, clean-up of what is over."""
 import json
+import os
 import re
+import subprocess
 import threading
+import time
 
 import pytest
 
 import harness
+import servers
 from test_session import reply, update
 
 ON = "DjangoSession On\nDjangoSessionUpdate On\n"
@@ -38,28 +42,30 @@ def max_age(answer):
 
 # ---- DjangoSessionSaveInterval ------------------------------------------------------------------
 
-def test_a_save_interval_prolongs_a_session_without_a_write_each_time(each_site):
-    key = each_site.create_session({"a": 1})
-    server = each_site.httpd(ON + "DjangoSessionSaveEveryRequest On\n"
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_save_interval_prolongs_a_session_without_a_write_each_time(make_site, kind):
+    site = make_site(kind)
+    key = site.create_session({"a": 1})
+    server = site.httpd(ON + "DjangoSessionSaveEveryRequest On\n"
                              "DjangoSessionSaveInterval 1d\n")
     cookie = f"sessionid={key}"
-    before = each_site.database.row(key)
+    before = site.database.row(key)
     for _ in range(3):
         answer = server.get("/page.txt", cookie=cookie)
         assert answer.status == 200 and not answer.all("Set-Cookie")
-    assert each_site.database.row(key) == before
-    let_pass(each_site, key, DAY - 600)
-    before = each_site.database.row(key)
+    assert site.database.row(key) == before
+    let_pass(site, key, DAY - 600)
+    before = site.database.row(key)
     assert not server.get("/page.txt", cookie=cookie).all("Set-Cookie")
-    assert each_site.database.row(key) == before
-    let_pass(each_site, key, 600)
+    assert site.database.row(key) == before
+    let_pass(site, key, 600)
     answer = server.get("/page.txt", cookie=cookie)
     assert answer.cookie() == key and max_age(answer) == 14 * DAY and "Cookie" in answer.vary
-    assert seconds_left(each_site, key) > 14 * DAY - 600
+    assert seconds_left(site, key) > 14 * DAY - 600
     assert not server.get("/page.txt", cookie=cookie).all("Set-Cookie")
     # A change is saved at once.
     answer = server.get(reply(update(set={"b": 2})), cookie=cookie)
-    assert answer.cookie() == key and each_site.read_session(key) == {"a": 1, "b": 2}
+    assert answer.cookie() == key and site.read_session(key) == {"a": 1, "b": 2}
 
 
 def test_each_section_has_its_own_save_interval(site):
@@ -123,23 +129,23 @@ def now(site):
     return site.django.run("import time\nresult = time.time()")
 
 
-def test_a_lifetime_begins_when_a_session_of_django_is_met_and_nothing_puts_it_off(each_site):
-    key = each_site.create_session({"a": 1})
-    server = each_site.httpd(ON + "DjangoSessionMaxLifetime 8h\nDjangoSessionSaveEveryRequest On\n")
-    before = now(each_site)
+def test_a_lifetime_begins_when_a_session_of_django_is_met_and_nothing_puts_it_off(site):
+    key = site.create_session({"a": 1})
+    server = site.httpd(ON + "DjangoSessionMaxLifetime 8h\nDjangoSessionSaveEveryRequest On\n")
+    before = now(site)
     answer = server.get("/cgi/env", cookie=f"sessionid={key}")
     env = answer.json()
     assert json.loads(env["DJANGO_SESSION"]) == {"a": 1}
-    assert int(before) <= start_of(each_site, key) <= now(each_site)
-    assert before + 8 * 3600 - 1 <= int(env["DJANGO_SESSION_EXPIRES"]) <= now(each_site) + 8 * 3600
+    assert int(before) <= start_of(site, key) <= now(site)
+    assert before + 8 * 3600 - 1 <= int(env["DJANGO_SESSION_EXPIRES"]) <= now(site) + 8 * 3600
     assert answer.cookie() == key and 8 * 3600 - 600 < max_age(answer) <= 8 * 3600
-    assert seconds_left(each_site, key) <= 8 * 3600
-    began_ago(each_site, key, 7 * 3600)
+    assert seconds_left(site, key) <= 8 * 3600
+    began_ago(site, key, 7 * 3600)
     for operations in ({"set": {"b": 2}}, {"clear": True}, {"expiry": 86400}, {"cycle_key": True}):
         answer = server.get(reply(update(**operations)), cookie=f"sessionid={key}")
         key = answer.cookie()
         assert answer.status == 200 and 3600 - 600 < max_age(answer) <= 3600
-        assert 3600 - 600 < seconds_left(each_site, key) <= 3600
+        assert 3600 - 600 < seconds_left(site, key) <= 3600
 
 
 def test_a_session_of_ours_says_when_it_began(site):
@@ -153,10 +159,10 @@ def test_a_session_of_ours_says_when_it_began(site):
     assert answer.cookie() != key and start_of(site, answer.cookie()) >= int(before)
 
 
-def test_after_its_lifetime_a_session_opens_nothing(each_site):
-    each_site.create_user("ada")
-    key = each_site.login("ada")
-    server = each_site.httpd("""
+def test_after_its_lifetime_a_session_opens_nothing(site):
+    site.create_user("ada")
+    key = site.login("ada")
+    server = site.httpd("""
 <Location "/closed">
 AuthType Django
 Require valid-user
@@ -171,9 +177,9 @@ Alias /closed "@DIR@/htdocs"
 """)
     cookie = f"sessionid={key}"
     assert server.get("/closed/page.txt", cookie=cookie).status == 200
-    began_ago(each_site, key, 8 * 3600 - 600)
+    began_ago(site, key, 8 * 3600 - 600)
     assert server.get("/closed/page.txt", cookie=cookie).status == 200
-    began_ago(each_site, key, 8 * 3600)
+    began_ago(site, key, 8 * 3600)
     answer = server.get("/closed/page.txt", cookie=cookie)
     assert answer.status == 401 and "page" not in answer.text
     harness.wait_until(lambda: "expired max-lifetime" in (server.dir / "access.log").read_text(),
@@ -184,7 +190,7 @@ Alias /closed "@DIR@/htdocs"
                                                                             "max-lifetime")
     assert env["DJANGO_SESSION"] == "{}" and answer.cookie() in ("", '""')
     answer = server.get(reply(update(set={"b": 2})), cookie=cookie)
-    assert answer.cookie() != key and "_auth_user_id" not in each_site.read_session(answer.cookie())
+    assert answer.cookie() != key and "_auth_user_id" not in site.read_session(answer.cookie())
 
 
 def test_django_behind_the_module_cannot_put_off_the_end_by_saving_each_time(make_site):
@@ -254,10 +260,10 @@ def is_kept_private(answer):
         and "private" in ", ".join(answer.all("Cache-Control"))
 
 
-def test_a_key_in_the_address_counts_where_it_may_and_no_cookie_came(each_site):
-    key = each_site.create_session({"a": 1})
-    other = each_site.create_session({"a": 2})
-    server = with_param(each_site)
+def test_a_key_in_the_address_counts_where_it_may_and_no_cookie_came(site):
+    key = site.create_session({"a": 1})
+    other = site.create_session({"a": 2})
+    server = with_param(site)
     for query in (f"sid={key}", f"x=1&sid={key}", f"%73id={key[:5]}%{ord(key[5]):x}{key[6:]}",
                   f"sid=strayabcdefgh&sid={key}"):
         answer = server.get("/cgi/env?" + query)
@@ -387,13 +393,10 @@ def test_without_the_directive_an_address_is_left_alone(site):
 
 def add_expired(site, count, key="expired"):
     """Rows whose time is over, as many, with keys of their own."""
-    site.django.run(
-        "from django.contrib.sessions.models import Session\n"
-        "from django.utils import timezone\n"
-        "import datetime\n"
-        "end = timezone.now() - datetime.timedelta(seconds=1)\n"
-        "Session.objects.bulk_create([Session(session_key='%s%%08d' %% i, session_data='x' * 100,\n"
-        "                                     expire_date=end) for i in range(%d)])" % (key, count))
+    site.database.execute(
+        "INSERT INTO django_session (session_key, session_data, expire_date) "
+        "WITH RECURSIVE numbers(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < %s) "
+        "SELECT '%s' || i, '%s', '2001-01-01 00:00:00' FROM numbers" % (count, key, "x" * 100))
 
 
 def rows(site, keys="%"):
@@ -412,15 +415,21 @@ def clearing(site, config, **options):
     return server
 
 
+#: the real thing: DJS_EXPIRED=100000 pytest t/httpd/test_policy.py -k expired_rows -s
+EXPIRED = int(os.environ.get("DJS_EXPIRED", 2000))
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_expired_rows_go_in_the_background_and_no_request_fails(make_site, kind):
+    """Eight clients read and write meanwhile, each its own session."""
     site = make_site(kind)
-    keys = [site.create_session({"n": 0}) for _ in range(4)]
-    add_expired(site, 2000)
+    keys = [site.create_session({"n": 0}) for _ in range(8)]
+    add_expired(site, EXPIRED)
     server = clearing(site, ON)
     asked = {key: 0 for key in keys}
     wrong = []
     over = threading.Event()
+    began = time.monotonic()
 
     def client(key):
         cookie = f"sessionid={key}"
@@ -435,24 +444,27 @@ def test_expired_rows_go_in_the_background_and_no_request_fails(make_site, kind)
     for thread in threads:
         thread.start()
     try:
-        harness.wait_until(lambda: rows(site, "expired%") == 0, "the clean-up")
+        for left in range(EXPIRED, -1, -2000):  # that much in each wait
+            harness.wait_until(lambda: rows(site, "expired%") <= left, "the clean-up")
         # One process at a time did it, in its time, and said so.
-        harness.wait_until(lambda: sum(cleared(server)) == 2000, "the log")
+        harness.wait_until(lambda: sum(cleared(server)) == EXPIRED, "the log")
     finally:
         over.set()
         for thread in threads:
             thread.join()
+    print("%s: %d rows in %.1f s, beside %d changes and as many looks of 8 clients"
+          % (kind, EXPIRED, time.monotonic() - began, sum(asked.values())))
     assert not wrong and all(asked.values())
     assert {key: site.read_session(key)["n"] for key in keys} == asked
     # It comes again, for what expires later.
     add_expired(site, 10, "later")
     harness.wait_until(lambda: rows(site, "later%") == 0, "the next time")
-    assert rows(site) == 4
+    assert rows(site) == 8
 
 
-def cleared(server):
+def cleared(server, engine=r"\w+"):
     """How many each clearing removed, by the log."""
-    return [int(n) for n in re.findall(r"DJS0109: engine \w+: (\d+) expired sessions removed\b",
+    return [int(n) for n in re.findall(r"DJS0109: engine %s: (\d+) expired sessions removed\b" % engine,
                                        server.log)]
 
 
@@ -481,6 +493,34 @@ DjangoSessionTable tenant
     assert sorted(cleared(server)) == [3, 3]
 
 
+def test_each_engine_is_cleared_as_django_clears_it(site):
+    """Rows of db and cached_db (files: test_engine_file.py). Caches and cookies forget by themselves,
+    as far as nobody but us can clear what is in shared memory."""
+    site.database.execute("CREATE TABLE tenant AS SELECT * FROM django_session")
+    site.database.execute("CREATE UNIQUE INDEX tenant_key ON tenant (session_key)")
+    add_expired(site, 2)
+    site.database.execute("INSERT INTO tenant SELECT * FROM django_session")
+    with servers.Memcached() as memcached:
+        cache = "DjangoSessionCache memcached://127.0.0.1:%d" % memcached.port
+        engines = {"rows": "db", "both": f"cached_db\nDjangoSessionTable tenant\n{cache}",
+                   "memory": "cache\nDjangoSessionCache shm://memory?size=1m",
+                   "memcached": f"cache\n{cache}", "cookies": "signed_cookies"}
+        server = clearing(site, ON + "".join(
+            f'ScriptAlias /{name}/ "@DIR@/cgi/"\n<Location "/{name}/">\nDjangoSessionEngine {engine}\n'
+            "</Location>\n" for name, engine in engines.items()))
+        cookies = {}
+        for name in engines:
+            living, dying = (server.get(reply(update(set={"a": 1}, **more), path=f"/{name}/reply"))
+                             .cookie() for more in ({}, {"expiry": 1}))
+            assert dying != living
+            cookies[name] = f"sessionid={living}"
+        harness.wait_until(lambda: [sum(cleared(server, e)) for e in ("db", "cached_db", "cache")]
+                           == [3, 3, 1], "what has expired to go")
+        assert rows(site) == 1 and site.database.execute("SELECT count(*) FROM tenant") == [(1,)]
+        for name, cookie in cookies.items():
+            assert server.env(f"/{name}/env", cookie=cookie)["DJANGO_SESSION"] == '{"a":1}', name
+
+
 def test_a_clearing_that_fails_is_told_and_tried_again(site):
     site.database.execute("ALTER TABLE django_session RENAME TO away")
     server = clearing(site, "DjangoSession On\n")
@@ -491,6 +531,32 @@ def test_a_clearing_that_fails_is_told_and_tried_again(site):
     harness.wait_until(lambda: rows(site) == 0, "the next time")
 
 
+#: stands before libaprutil: as if mod_watchdog, which Debian's httpd has built in, were not there
+WITHOUT_WATCHDOG = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <string.h>
+void *apr_dynamic_fn_retrieve(const char *name)
+{
+    void *(*next)(const char *) = (void *(*)(const char *))dlsym(RTLD_NEXT, __func__);
+    return strncmp(name, "ap_watchdog_", 12) == 0 ? 0 : next(name);
+}
+"""
+
+
+def test_without_mod_watchdog_the_start_is_stopped(site, monkeypatch):
+    server = site.httpd("DjangoSessionClearInterval 1h\n", start=False)
+    library = server.dir / "without-watchdog.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)], check=True,
+                   input=WITHOUT_WATCHDOG.encode())
+    assert server.configtest() == (0, "Syntax OK\n")
+    loaded = os.environ.get("DJS_PRELOAD")
+    monkeypatch.setenv("DJS_PRELOAD", f"{loaded}:{library}" if loaded else str(library))
+    status, output = server.configtest()
+    assert status == 1
+    assert "DJS0101" in output and "DjangoSessionClearInterval needs mod_watchdog" in output
+
+
 def test_without_the_directive_nothing_is_removed(site):
     add_expired(site, 3)
     site.httpd(ON).stop()
@@ -499,9 +565,9 @@ def test_without_the_directive_nothing_is_removed(site):
 
 @pytest.mark.parametrize("mpm", ["prefork", "worker"])
 def test_a_server_stops_in_the_middle_of_a_clearing(site, mpm):
-    add_expired(site, 20000)
+    add_expired(site, 10000)
     server = clearing(site, "DjangoSession On\n", mpm=mpm)
-    harness.wait_until(lambda: rows(site) < 20000, "the first batch")
+    harness.wait_until(lambda: rows(site) < 10000, "the first batch")
     server.stop()
     server.start()
     harness.wait_until(lambda: rows(site) == 0, "the rest")
