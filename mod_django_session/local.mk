@@ -35,6 +35,8 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/encode.h \
 	mod_django_session/core/expiry.c \
 	mod_django_session/core/expiry.h \
+	mod_django_session/core/form.c \
+	mod_django_session/core/form.h \
 	mod_django_session/core/export.c \
 	mod_django_session/core/export.h \
 	mod_django_session/core/hash_algorithms.c \

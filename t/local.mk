@@ -20,6 +20,7 @@ UNIT_TESTS = \
 	t/unit/test_engine_file \
 	t/unit/test_expiry \
 	t/unit/test_export \
+	t/unit/test_form \
 	t/unit/test_hash_algorithms \
 	t/unit/test_hashers \
 	t/unit/test_json \

@@ -24,8 +24,7 @@ static int hex_value(char c)
                                           : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* urllib.parse.unquote_plus: a "%" without two hex digits stays. */
-static djs_bytes_t unquote_plus(djs_ctx_t *ctx, djs_bytes_t text)
+djs_bytes_t djs_url_unquote_plus(djs_ctx_t *ctx, djs_bytes_t text)
 {
     char *data = apr_palloc(ctx->pool, text.len + 1);
     char *out = data;
@@ -80,13 +79,14 @@ static apr_array_header_t *parse_query(djs_ctx_t *ctx, djs_bytes_t query)
 {
     apr_array_header_t *params = apr_array_make(ctx->pool, 4, sizeof(param_t));
     djs_bytes_t pair, name, value;
+    param_t *param;
 
     while (query.len > 0) {
         pair = cut(query, '&', &query);
         if (pair.len > 0) {
             name = cut(pair, '=', &value);
-            APR_ARRAY_PUSH(param_of(ctx, params, unquote_plus(ctx, name))->values, djs_bytes_t) =
-                unquote_plus(ctx, value);
+            param = param_of(ctx, params, djs_url_unquote_plus(ctx, name));
+            APR_ARRAY_PUSH(param->values, djs_bytes_t) = djs_url_unquote_plus(ctx, value);
         }
     }
     return params;
@@ -137,12 +137,12 @@ static int is_param(djs_ctx_t *ctx, djs_bytes_t part, const char *name, djs_byte
     apr_size_t len = equals != NULL ? (apr_size_t)(equals - part.data) : part.len;
 
     *value = equals != NULL ? djs_bytes_of(equals + 1, part.len - len - 1) : djs_bytes("");
-    return djs_bytes_is(unquote_plus(ctx, djs_bytes_of(part.data, len)), name);
+    return djs_bytes_is(djs_url_unquote_plus(ctx, djs_bytes_of(part.data, len)), name);
 }
 
 static void note_value(djs_ctx_t *ctx, djs_bytes_t text, const char **value)
 {
-    djs_bytes_t plain = unquote_plus(ctx, text);
+    djs_bytes_t plain = djs_url_unquote_plus(ctx, text);
 
     if (value != NULL && memchr(plain.data, '\0', plain.len) == NULL) {
         *value = plain.data;

@@ -27,6 +27,9 @@ const char *djs_url_login(djs_ctx_t *ctx, const char *login_url, const char *fie
 const char *djs_url_take_param(djs_ctx_t *ctx, const char *query, const char *name,
                                const char *mask, const char **value);
 
+/** Python's unquote_plus: a "%" without two hex digits stays. In ctx->pool, with a NUL behind. */
+djs_bytes_t djs_url_unquote_plus(djs_ctx_t *ctx, djs_bytes_t text);
+
 /** A text that can stand in a Location header: no control character, no space, not empty. */
 int djs_url_is_clean(const char *url);
 
