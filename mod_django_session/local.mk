@@ -160,9 +160,11 @@ mod_django_session_mod_django_session_la_SOURCES = \
 	mod_django_session/httpd/mds.h \
 	mod_django_session/httpd/mds_api.c \
 	mod_django_session/httpd/mds_auth.c \
+	mod_django_session/httpd/mds_body.c \
 	mod_django_session/httpd/mds_clear.c \
 	mod_django_session/httpd/mds_basic.c \
 	mod_django_session/httpd/mds_config.c \
+	mod_django_session/httpd/mds_csrf.c \
 	mod_django_session/httpd/mds_export.c \
 	mod_django_session/httpd/mds_expr.c \
 	mod_django_session/httpd/mds_param.c \

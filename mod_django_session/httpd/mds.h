@@ -22,6 +22,7 @@
 #include <http_request.h>
 
 #include "auth.h"
+#include "csrf.h"
 #include "export.h"
 #include "middleware.h"
 #include "stores.h"
@@ -201,6 +202,9 @@ struct mds_session_t {
     djs_update_t *update;   /* those, parsed; NULL: none */
 };
 
+typedef struct mds_csrf_t mds_csrf_t; /* mds_csrf.c */
+typedef struct mds_body_t mds_body_t; /* mds_body.c */
+
 /** A client's request with all its subrequests and internal redirects. */
 typedef struct mds_request_t {
     djs_ctx_t ctx;
@@ -227,6 +231,9 @@ typedef struct mds_request_t {
     int authn_status;          /* 0, or what its answer is to be */
     int asking;                /* an expression is looking for the session */
     int blind;                 /* Require has decided without the store */
+    mds_csrf_t *csrf;          /* the secrets that forms are made with; NULL: nobody has asked */
+    int csrf_passed;           /* djs_csrf_mode_t: what it was judged by, and passed */
+    mds_body_t *body;          /* the beginning of its body; NULL: nobody has looked */
     int json_body;             /* the body of the error answer is JSON */
 } mds_request_t;
 
@@ -360,7 +367,43 @@ void mds_expr_register(void);          /* mds_expr.c */
 /** DECLINED, or the answer to a request that an expression has judged without the store. */
 int mds_expr_fixups(request_rec *r, mds_view_t *view);
 
+/* DECLINED, or the answer, for the two. mds_csrf.c */
+/** Before all else in fixups: may this request change things? */
+int mds_csrf_check(request_rec *r, mds_view_t *view);
+/** After all else there: the application's token. */
+int mds_csrf_tell(request_rec *r, mds_view_t *view);
+/** Before the sessions are saved: put what goes along into them, or among the cookies. */
+void mds_csrf_finish(request_rec *r, mds_request_t *request);
+
+/*
+ * For forms of our own pages, whatever DjangoCsrf says. Secrets are where the section keeps them.
+ * DJS_ESTORE: the session could not be read, and that was logged; APR_EGENERAL.
+ */
+/** A token for a form; what it belongs to goes with the answer. */
+apr_status_t mds_csrf_token(request_rec *r, mds_view_t *view, const char **token) DJS_MUST_CHECK;
+/** Somebody has logged in: a new secret, which goes with the answer. */
+apr_status_t mds_csrf_rotate(request_rec *r, mds_view_t *view) DJS_MUST_CHECK;
+/** Did the visitor send this form from a page of ours? A refusal was logged. @a field may be NULL */
+int mds_csrf_accepts(request_rec *r, mds_view_t *view, const char *field);
+
+/* ---- bodies: mds_body.c ---- */
+
+/** How much of a body is looked at. */
+#define MDS_BODY_PEEK_MAX (128 * 1024)
+
+void mds_body_register(void);
+/**
+ * Look at the beginning of the body; who reads it later gets it whole. Waits for it.
+ * @param whole  that was all
+ * @return OK, or the answer to a body that cannot be read
+ */
+int mds_body_peek(request_rec *r, djs_bytes_t *beginning, int *whole);
+/** An internal redirect of a request whose body was looked at: it has filters of its own. */
+void mds_body_follow(request_rec *r);
+
 void mds_filter_register(void);        /* mds_filter.c */
+/** The answer has a Set-Cookie of this name. */
+int mds_sets_cookie(request_rec *r, const char *name);
 void mds_insert_filter(request_rec *r);
 /** The answer depends on the cookie; for who finds that out when the session is finished. */
 void mds_vary_on_cookie(request_rec *r);

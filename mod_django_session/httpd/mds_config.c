@@ -527,6 +527,9 @@ static apr_status_t prepare(djs_ctx_t *ctx, mds_view_t *view)
     if (rv == APR_SUCCESS) {
         rv = mds_clear_check(ctx, view->settings);
     }
+    if (rv == APR_SUCCESS && view->settings->csrf != DJS_CSRF_MODE_OFF) {
+        rv = djs_csrf_check_settings(ctx, view->settings);
+    }
     if (rv != APR_SUCCESS || !(view->on || view->passwords)) {
         return rv;
     }

@@ -7,9 +7,6 @@
 
 #include <apr_strings.h>
 
-/* The CSRF cookie's name, until a directive says otherwise. */
-#define CSRF_COOKIE "csrftoken"
-
 static void put(void *table, const char *name, const char *value)
 {
     if (value) {
@@ -120,7 +117,7 @@ static void undo_earlier(request_rec *r, const mds_request_t *request)
 
 static void hide_cookies(request_rec *r, mds_request_t *request, const djs_settings_t *settings)
 {
-    const char *names[] = { settings->cookie_name, CSRF_COOKIE };
+    const char *names[] = { settings->cookie_name, settings->csrf_cookie_name };
 
     if (request->cookie) {
         put(r->headers_in, "Cookie", djs_cookie_remove(&request->ctx, request->cookie, names, 2));
@@ -244,10 +241,9 @@ int mds_export_early(request_rec *r)
     return DECLINED;
 }
 
-int mds_fixups(request_rec *r)
+static int export(request_rec *r, mds_view_t *view)
 {
     mds_request_t *request = mds_request(r);
-    mds_view_t *view = mds_view(r);
     const djs_settings_t *settings = view->settings;
     mds_session_t *session;
     int answer;
@@ -259,7 +255,7 @@ int mds_fixups(request_rec *r)
     if (request->early) {
         forget_early(r, request);
     }
-    if (!view->on && !mds_is_our_auth(r)) {
+    if (!view->on && !mds_is_our_auth(r) && settings->csrf == DJS_CSRF_MODE_OFF) {
         return DECLINED;
     }
     answer = mds_expr_fixups(r, view);
@@ -272,7 +268,7 @@ int mds_fixups(request_rec *r)
     if (settings->hide_cookie) {
         hide_cookies(r, request, settings);
     }
-    if (!settings->env->on && !settings->header->on) {
+    if ((!settings->env->on && !settings->header->on) || (!view->on && !mds_is_our_auth(r))) {
         return DECLINED;
     }
     if (tell_of_nobody(r, request, view)) {
@@ -286,4 +282,15 @@ int mds_fixups(request_rec *r)
         return without_store(r, session);
     }
     return DECLINED;
+}
+
+int mds_fixups(request_rec *r)
+{
+    mds_view_t *view = mds_view(r);
+    int answer = mds_csrf_check(r, view);
+
+    if (answer == DECLINED) {
+        answer = export(r, view);
+    }
+    return answer == DECLINED ? mds_csrf_tell(r, view) : answer;
 }

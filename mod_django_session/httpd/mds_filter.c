@@ -92,20 +92,19 @@ static int is_empty(const taken_t *taken)
     return !taken->pairs || (taken->pairs->nelts == 0 && taken->objects->nelts == 0);
 }
 
-static int is_session_cookie(void *name, const char *header, const char *value)
+static int is_other_cookie(void *name, const char *header, const char *value)
 {
     (void)header;
     return !djs_cookie_line_is(value, name); /* 0 ends the search */
 }
 
-/* The application sets the session cookie itself: it is Django, or wants to be. */
-static int app_sets_cookie(request_rec *r, const djs_settings_t *settings)
+/* If it is one of ours, the application sets it itself: it is Django, or wants to be. */
+int mds_sets_cookie(request_rec *r, const char *name)
 {
     return answer_has_any(r, "Set-Cookie")
-           && (!apr_table_do(is_session_cookie, (void *)settings->cookie_name, r->headers_out,
-                             "Set-Cookie", NULL)
-               || !apr_table_do(is_session_cookie, (void *)settings->cookie_name,
-                                r->err_headers_out, "Set-Cookie", NULL));
+           && (!apr_table_do(is_other_cookie, (void *)name, r->headers_out, "Set-Cookie", NULL)
+               || !apr_table_do(is_other_cookie, (void *)name, r->err_headers_out, "Set-Cookie",
+                                NULL));
 }
 
 static apr_status_t parse(djs_ctx_t *ctx, const taken_t *taken, djs_update_t *update)
@@ -279,8 +278,8 @@ static void finish_session(request_rec *r, mds_request_t *request, mds_session_t
     djs_answer_t answer = { .status = 0 };
     apr_status_t rv;
 
-    rv = djs_middleware_finish(ctx, session->middleware, status, mds_is_secure(r),
-                               update, app_sets_cookie(r, settings), &answer);
+    rv = djs_middleware_finish(ctx, session->middleware, status, mds_is_secure(r), update,
+                               mds_sets_cookie(r, settings->cookie_name), &answer);
     if (rv != APR_SUCCESS) {
         log_failure(r, session, rv, ctx->problem);
         djs_forget(ctx);
@@ -336,6 +335,12 @@ static void finish(request_rec *r, mds_request_t *request)
     else if (!is_empty(&taken)) {
         warn_of_update(r);
     }
+    if (mine && mine->update && djs_update_has_login(mine->update)
+        && view->settings->csrf == DJS_CSRF_MODE_ON
+        && mds_csrf_rotate(r, view) != APR_SUCCESS) {
+        request->status = HTTP_SERVICE_UNAVAILABLE;
+    }
+    mds_csrf_finish(r, request);
     for (session = request->sessions; session; session = session->next) {
         finish_session(r, request, session, session->update);
     }

@@ -132,7 +132,8 @@ static int merges_trailers(const server_rec *server)
 void mds_request_register(void)
 {
     trailer_filter = ap_register_input_filter("DJANGO_SESSION_TRAILERS", strip_trailers, NULL,
-                                              AP_FTYPE_CONTENT_SET);
+                                              AP_FTYPE_PROTOCOL - 1);
+    mds_body_register();
 }
 
 /* ---- the context ---- */
@@ -198,9 +199,13 @@ int mds_post_read_request(request_rec *r)
     /* Internal redirects come here too; what they carry is ours by then. */
     if (!r->prev && !r->main) {
         mds_strip_headers(r, mds_server_of(r->server)->header_names);
-        if (merges_trailers(r->server)) {
-            ap_add_input_filter_handle(trailer_filter, NULL, r, r->connection);
-        }
+    }
+    /* An internal redirect begins without its predecessor's filters. */
+    if (!r->main && merges_trailers(r->server)) {
+        ap_add_input_filter_handle(trailer_filter, NULL, r, r->connection);
+    }
+    if (!r->main && r->prev) {
+        mds_body_follow(r);
     }
     return DECLINED;
 }

@@ -244,7 +244,8 @@ static mds_view_t *make_view(apr_pool_t *pool, const mds_dir_t *dir, mds_server_
     view->settings = djs_settings_complete(pool, dir->set);
     view->auth = dir->auth;
     view->passwords = dir->passwords;
-    view->on = view->settings->session || view->auth;
+    view->on = view->settings->session || view->auth
+               || (view->settings->csrf == DJS_CSRF_MODE_ON && view->settings->csrf_use_sessions);
     return view;
 }
 

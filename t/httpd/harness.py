@@ -385,6 +385,8 @@ class Backend:
 
             def handle_any(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if self.headers.get("Transfer-Encoding") == "chunked":
+                    body = self.read_chunks()
                 request = (self.command, self.path, list(self.headers.items()), body)
                 backend.seen.append(request)
                 status, headers, data = backend.answer(request)
@@ -395,6 +397,13 @@ class Backend:
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(data)
+
+            def read_chunks(self):
+                parts = []
+                while not parts or parts[-1]:
+                    parts.append(self.rfile.read(int(self.rfile.readline(), 16)))
+                    self.rfile.readline()
+                return b"".join(parts)
 
             do_GET = do_POST = do_HEAD = do_PUT = do_DELETE = do_OPTIONS = handle_any
 

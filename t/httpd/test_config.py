@@ -40,6 +40,8 @@ HTDOCS = '<Directory "@DIR@/htdocs">\nAllowOverride All\n</Directory>\n'
 def good(directive):
     if directive == "DjangoSession":
         return "Off"  # On needs more than itself
+    if directive == "DjangoCsrfCookieName":
+        return "xsrf"  # not the session's
     if KIND[directive] in ("CHOICE", "FLAG"):
         return VALUES[directive].split("|")[-1]
     return GOOD[KIND[directive]]

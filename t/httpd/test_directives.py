@@ -20,13 +20,14 @@ import harness
 from test_config import CONTEXT, KIND, dumped
 
 ON = "DjangoSession On\nDjangoSessionUpdate On\n"
+CSRF = ON + "DjangoCsrf On\n"
 LOGIN = '<Location "/">\nAuthType Django\nRequire valid-user\n</Location>\n'
 HOUR = 3600
 
 # ---- what is asked ------------------------------------------------------------------------------
 
 #: CGI programs; what they see goes back in the body, as `env -0` writes it
-PROGRAMS = {"look": "", "change": 'echo \'Django-Session-Update: {"set": {"n": 1}}\'\n'}
+PROGRAMS = {"look": "", "page": "echo 'Content-Type: text/html'\n", "change": 'echo \'Django-Session-Update: {"set": {"n": 1}}\'\n'}
 PROGRAM = "#!/bin/sh\necho 'Content-Type: application/octet-stream'\n%secho\nexec env -0\n"
 
 
@@ -68,10 +69,10 @@ class Place:
                 if self.began - 1 <= end - self.age * bool(offset) - span <= self.ended + 1]
 
 
-def attribute(name):
+def attribute(name, program="change"):
     """What Set-Cookie says of it; True for one without a value, None when it is not there."""
     def look(place):
-        said = [part.partition("=") for part in place.ask("change").get("Set-Cookie").split("; ")]
+        said = [part.partition("=") for part in place.ask(program).get("Set-Cookie").split("; ")]
         found = [value if is_ else True for key, is_, value in said[1:] if key.lower() == name]
         assert len(found) <= 1
         return found[0] if found else None
@@ -106,6 +107,11 @@ def one_of(*names):
         return [name for name in names if name in env]
 
     return look
+
+
+def cookies_of_a_page(place):
+    """Their names."""
+    return [line.split("=")[0] for line in place.ask("page").all("Set-Cookie")]
 
 
 def begun(ago):
@@ -288,6 +294,28 @@ CASES = {
                                    "unit/test_csrf.c::secure_auto_is_the_requests_say"),
     "DjangoCsrfCookieHttpOnly": Case("On", None, "Off", None, CSRF_COOKIE),
     "DjangoCsrfCookieSameSite": Case("Strict", None, "None", None, CSRF_COOKIE),
+
+    # CSRF.
+    "DjangoCsrf": Case("On", ["DJANGO_CSRF_TOKEN"], "Off", [], one_of("DJANGO_CSRF_TOKEN")),
+    "DjangoCsrfTrustedOrigins": Case(
+        "https://*.outer.example", None, "None", None,
+        "httpd/test_csrf.py::test_under_tls_pages_of_ours_and_trusted_ones_pass"),
+    "DjangoCsrfUseSessions": Case("On", ["sessionid"], "Off", ["csrftoken"], cookies_of_a_page, CSRF),
+    "DjangoCsrfCookieName": Case("outer_csrf", ["outer_csrf"], "inner_csrf", ["inner_csrf"],
+                                 cookies_of_a_page, CSRF),
+    "DjangoCsrfCookieAge": Case("2h", "7200", "None", None, attribute("max-age", "page"), CSRF),
+    "DjangoCsrfCookieDomain": Case("outer.example", "outer.example", "None", None,
+                                   attribute("domain", "page"), CSRF),
+    "DjangoCsrfCookiePath": Case("/outer/", "/outer/", "/inner", "/inner",
+                                 attribute("path", "page"), CSRF),
+    "DjangoCsrfCookieSecure": Case("On", True, "Auto", None, attribute("secure", "page"), CSRF),
+    "DjangoCsrfCookieHttpOnly": Case("On", True, "Off", None, attribute("httponly", "page"), CSRF),
+    "DjangoCsrfCookieSameSite": Case("Strict", "Strict", "None", "None",
+                                     attribute("samesite", "page"),
+                                     CSRF + "DjangoCsrfCookieSecure On\n"),
+    "DjangoCsrfHeaderName": Case(
+        "X-Outer-Token", None, "X-Inner-Token", None,
+        "httpd/test_csrf.py::test_names_of_its_own_and_nothing_for_the_application"),
 }
 PROVED_HERE = [name for name in CASES if callable(CASES[name].look)]
 POLICY = [name for name in list(CASES)[:14] if name in PROVED_HERE]
