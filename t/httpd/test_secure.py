@@ -41,13 +41,14 @@ Listen 127.0.0.1:{port} https
 Listen 127.0.0.1:{proxied}
 <VirtualHost *:{port}>
 SSLEngine On
+Protocols h2 http/1.1
 SSLCertificateFile "@DIR@/tls.pem"
 </VirtualHost>
 <VirtualHost *:{proxied}>
 RemoteIPProxyProtocol On
 </VirtualHost>
 ErrorDocument 404 /cgi/reply?h=Django-Session-Set:a=1
-""", modules=["ssl", "socache_shmcb", "remoteip"], start=False)
+""", modules=["ssl", "socache_shmcb", "remoteip", "http2"], start=False)
     made.expect("AH01873", "AH01906", "AH01909")  # mod_ssl: no cache, a certificate of our own
     pem = made.dir / "tls.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
@@ -89,6 +90,16 @@ def test_over_tls_a_cookie_is_secure_and_over_plain_http_it_is_not(server):
     assert "Secure" in said(get_by_tls(server))
     assert "Secure" in said(get_by_tls(server, "/not-there"))
     assert not is_secure(server, "plain")
+
+
+def test_over_http_2_a_cookie_is_secure(server):
+    said_of_it = subprocess.run(
+        ["curl", "-sS", "--http2", "--cacert", str(server.dir / "tls.pem"), "-D", "-", "-o", "/dev/null",
+         f"https://127.0.0.1:{server.tls_port}{CHANGE}"], check=True, stdout=subprocess.PIPE,
+        universal_newlines=True).stdout
+    assert said_of_it.startswith("HTTP/2 200")
+    lines = [line for line in said_of_it.splitlines() if line.lower().startswith("set-cookie:")]
+    assert len(lines) == 1 and "Secure" in lines[0].split("; ")
 
 
 @pytest.mark.parametrize("host,believed", [
