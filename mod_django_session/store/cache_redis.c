@@ -538,6 +538,7 @@ static apr_status_t redis_swap(djs_cache_t *handle, djs_ctx_t *ctx, const char *
 /* One listing. */
 typedef struct listing_t {
     redis_cache_t *cache;
+    const char *prefix;
     const char *pattern;
     const char *cursor;
     apr_hash_t *told; /* SCAN may find a key twice */
@@ -597,6 +598,14 @@ static apr_status_t tell_entry(listing_t *listing, djs_ctx_t *ctx, const char *k
     return listing->each(listing->baton, ctx, key, value->text, expires);
 }
 
+/* A text with the prefix, whatever the server takes MATCH for, that was not told yet. */
+static int is_new(const listing_t *listing, const djs_redis_reply_t *key)
+{
+    return key->type == DJS_REDIS_STRING && strlen(key->text.data) == key->text.len
+           && strncmp(key->text.data, listing->prefix, strlen(listing->prefix)) == 0
+           && apr_hash_get(listing->told, key->text.data, (apr_ssize_t)key->text.len) == NULL;
+}
+
 /* Of the keys of one step, those that are new, in steps of their own: values may be large. */
 static apr_status_t tell_keys(listing_t *listing, djs_ctx_t *ctx, const djs_redis_reply_t *found)
 {
@@ -610,8 +619,7 @@ static apr_status_t tell_keys(listing_t *listing, djs_ctx_t *ctx, const djs_redi
         for (count = 0; count < LIST_STEP && at < found->count; at++) {
             djs_redis_reply_t *key = found->members[at];
 
-            if (key->type == DJS_REDIS_STRING && strlen(key->text.data) == key->text.len
-                && apr_hash_get(listing->told, key->text.data, (apr_ssize_t)key->text.len) == NULL) {
+            if (is_new(listing, key)) {
                 const char *copy = apr_pstrdup(apr_hash_pool_get(listing->told), key->text.data);
 
                 apr_hash_set(listing->told, copy, (apr_ssize_t)key->text.len, "");
@@ -657,7 +665,7 @@ static apr_status_t list_step(listing_t *listing, djs_ctx_t *ctx, apr_pool_t *ke
 static apr_status_t redis_list(djs_cache_t *handle, djs_ctx_t *ctx, const char *prefix,
                                djs_cache_list_fn each, void *baton)
 {
-    listing_t listing = { handle->data, NULL, "0", NULL, each, baton };
+    listing_t listing = { handle->data, prefix, NULL, "0", NULL, each, baton };
     djs_ctx_t step = *ctx;
     apr_pool_t *keep;
     apr_status_t rv;

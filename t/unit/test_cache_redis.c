@@ -934,6 +934,21 @@ static void nonsense_is_a_failure_of_every_operation(void **state)
     }
 }
 
+/* Or an engine, which cuts the prefix off, would look behind the end of a key that is too short. */
+static void a_listing_has_only_keys_with_the_prefix(void **state)
+{
+    state_t *s = *state;
+    static const char answer[] = "*2\r\n$1\r\n0\r\n*3\r\n$1\r\n:\r\n$0\r\n\r\n$5\r\n:1:ke\r\n";
+    fake_redis_t *fake = fake_redis_start(&s->test, djs_bytes(answer), FAKE_CLOSES);
+    way_t way = { "liar" };
+    int calls = 0;
+
+    s->cache = open_cache(&s->test, &way, fake_redis_port(fake), PLENTY);
+    ASSERT(s->cache->ops->list(s->cache, s->test.ctx, ":1:key-", stop_listing, &calls), APR_SUCCESS,
+           "nothing more was asked for");
+    assert_number(calls, 0, "calls");
+}
+
 /* ---- All of them ----------------------------------------------------------------------------- */
 
 #define ON_TCP(name) { #name, name, setup_way, test_teardown, (void *)&ways[0] }
@@ -991,6 +1006,7 @@ int main(void)
         ON_TCP(a_lost_answer_to_add_or_swap_is_a_failure),
         NO_SCRIPTS(a_lost_answer_to_add_or_swap_is_a_failure),
         ON_TCP(nonsense_is_a_failure_of_every_operation),
+        ON_TCP(a_listing_has_only_keys_with_the_prefix),
         ON_TCP(a_silent_server_is_not_waited_for_beyond_the_timeout),
         ON_TCP(a_restart_of_the_server_is_not_noticed),
         ON_TCP(while_the_server_is_away_calls_fail),
