@@ -199,13 +199,22 @@ static void take_result(call_t *call, const memcached_result_st *result)
     call->cas = memcached_result_cas(result);
 }
 
-/* To the END of the answer, or the next one would begin with it. Gives how many came, -1: nonsense. */
-static int fetch_all(call_t *call, memcached_result_st *result, size_t key_len)
+/*
+ * To the END of the answer, or the next one would begin with it. Gives how many came, -1: nonsense.
+ *
+ * @param rc  how it ended. libmemcached calls all NOTFOUND that ends a fetch without a result, errors
+ *            too; but not if it thinks that there was one before, so that is what it is told
+ */
+static int fetch_all(call_t *call, memcached_result_st *result, size_t key_len,
+                     memcached_return_t *rc)
 {
-    memcached_return_t rc;
     int count = 0;
 
-    while (memcached_fetch_result(call->handle, result, &rc) != NULL) {
+    for (;;) {
+        result->count = 1;
+        if (memcached_fetch_result(call->handle, result, rc) == NULL) {
+            return count;
+        }
         if (memcached_result_key_length(result) != key_len
             || memcmp(memcached_result_key_value(result), call->key, key_len) != 0
             || ++count > 1) {
@@ -213,17 +222,40 @@ static int fetch_all(call_t *call, memcached_result_st *result, size_t key_len)
         }
         take_result(call, result);
     }
-    return count;
 }
 
-/*
- * SUCCESS or NOTFOUND: the server has said so. libmemcached says NOTFOUND for all that ends a fetch
- * without a result, silence and nonsense too; what really happened is its last error.
- */
+/* Answers that questions have, beside success; up to SUCCESS. */
+static const memcached_return_t no_others[] = { MEMCACHED_SUCCESS };
+static const memcached_return_t of_store[] = {
+    MEMCACHED_NOTSTORED, MEMCACHED_E2BIG, MEMCACHED_SUCCESS
+};
+static const memcached_return_t of_cas[] = {
+    MEMCACHED_DATA_EXISTS, MEMCACHED_NOTFOUND, MEMCACHED_E2BIG, MEMCACHED_SUCCESS
+};
+
+/* What answers another question is no answer. */
+static memcached_return_t expect(memcached_return_t rc, const memcached_return_t *answers)
+{
+    switch (rc) {
+    case MEMCACHED_NOTFOUND:
+    case MEMCACHED_NOTSTORED:
+    case MEMCACHED_DATA_EXISTS:
+    case MEMCACHED_E2BIG:
+        while (*answers != rc && *answers != MEMCACHED_SUCCESS) {
+            answers++;
+        }
+        return *answers == rc ? rc : MEMCACHED_PROTOCOL_ERROR;
+    default:
+        return rc;
+    }
+}
+
+/* SUCCESS or NOTFOUND: the server has said so. */
 static memcached_return_t gets(call_t *call)
 {
     size_t len = strlen(call->key);
     memcached_return_t rc = memcached_mget(call->handle, &call->key, &len, 1);
+    memcached_return_t end = MEMCACHED_PROTOCOL_ERROR;
     memcached_result_st result;
     int count;
 
@@ -231,16 +263,19 @@ static memcached_return_t gets(call_t *call)
         return rc;
     }
     memcached_result_create(call->handle, &result);
-    count = fetch_all(call, &result, len);
+    count = fetch_all(call, &result, len, &end);
     memcached_result_free(&result);
     if (count < 0) {
         return MEMCACHED_PROTOCOL_ERROR;
     }
-    rc = memcached_last_error(call->handle);
-    if (rc != MEMCACHED_SUCCESS && rc != MEMCACHED_END && rc != MEMCACHED_NOTFOUND) {
-        return rc;
+    rc = memcached_last_error(call->handle); /* says more than a fetch does, if it says anything */
+    if (rc == MEMCACHED_SUCCESS || rc == MEMCACHED_NOTFOUND || rc == MEMCACHED_END) {
+        rc = end;
     }
-    return count == 1 ? MEMCACHED_SUCCESS : MEMCACHED_NOTFOUND;
+    if (rc == MEMCACHED_END) {
+        return count == 1 ? MEMCACHED_SUCCESS : MEMCACHED_NOTFOUND;
+    }
+    return expect(rc, no_others);
 }
 
 typedef memcached_return_t (*store_t)(memcached_st *handle, const char *key, size_t key_len,
@@ -252,10 +287,13 @@ static time_t exptime_of(const call_t *call)
     return (time_t)djs_memcached_exptime(call->life, apr_time_sec(apr_time_now()));
 }
 
+/* add or replace */
 static memcached_return_t store(call_t *call, store_t how)
 {
-    return how(call->handle, call->key, strlen(call->key), call->value.data, call->value.len,
-               exptime_of(call), DJS_MEMCACHED_PICKLE);
+    memcached_return_t rc = how(call->handle, call->key, strlen(call->key), call->value.data,
+                                call->value.len, exptime_of(call), DJS_MEMCACHED_PICKLE);
+
+    return expect(rc, of_store);
 }
 
 static memcached_return_t add(call_t *call)
@@ -280,8 +318,9 @@ static memcached_return_t swap(call_t *call)
         return MEMCACHED_DATA_EXISTS;
     }
     call->once = 1;
-    return memcached_cas(call->handle, call->key, strlen(call->key), call->value.data,
-                         call->value.len, exptime_of(call), DJS_MEMCACHED_PICKLE, call->cas);
+    rc = memcached_cas(call->handle, call->key, strlen(call->key), call->value.data,
+                       call->value.len, exptime_of(call), DJS_MEMCACHED_PICKLE, call->cas);
+    return expect(rc, of_cas);
 }
 
 static memcached_return_t overwrite(call_t *call)
@@ -314,12 +353,12 @@ static memcached_return_t delete_key(call_t *call)
 {
     memcached_return_t rc = memcached_delete(call->handle, call->key, strlen(call->key), 0);
 
-    return rc == MEMCACHED_NOTFOUND ? MEMCACHED_SUCCESS : rc;
+    return rc == MEMCACHED_NOTFOUND ? MEMCACHED_SUCCESS : expect(rc, no_others);
 }
 
 static memcached_return_t ask_version(call_t *call)
 {
-    return memcached_version(call->handle);
+    return expect(memcached_version(call->handle), no_others);
 }
 
 /* ---- What came of it ------------------------------------------------------------------------- */

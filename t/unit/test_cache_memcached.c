@@ -533,6 +533,45 @@ static void note_said(void *baton, int ok, const char *what)
     assert_non_null(what);
 }
 
+/* Steps that come after another one: t/fuzz/fuzz_memcached.c. */
+static void an_answer_to_another_question_is_a_failure(void **state)
+{
+    static const struct {
+        const char *operation, *answer;
+    } rows[] = {
+        { "set", "EXISTS\r\n" }, { "set", "NOT_FOUND\r\n" }, { "remove", "EXISTS\r\n" },
+        { "remove", "NOT_STORED\r\n" }, { "get", "EXISTS\r\n" }, { "get", "NOT_STORED\r\n" },
+        { "get", "OK\r\n" }, { "get", "DELETED\r\n" }, { "get", "17\r\n" },
+        { "get", "ERROR\r\n" }, { "get", "STORED\r\n" },
+        { "get", "SERVER_ERROR object too large for cache\r\n" },
+        { "get", "SERVER_ERROR out of memory\r\n" },
+        { "get", "VALUE k 1 3 1\r\nold\r\nERROR\r\n" },
+    };
+    test_t *test = *state;
+    djs_ctx_t *ctx = test->ctx;
+    djs_bytes_t value;
+    apr_time_t expires;
+    apr_size_t i;
+
+    for (i = 0; i < COUNT(rows); i++) {
+        const char *why = apr_pstrcat(test->pool, rows[i].operation, ": ", rows[i].answer, NULL);
+        fake_redis_t *fake = fake_redis_start(test, djs_bytes("VERSION 1.6.18\r\n"), FAKE_WAITS);
+        djs_cache_t *cache = open_at(test, port_url(test, fake_redis_port(fake)), PLENTY);
+        apr_status_t rv;
+
+        djs_forget(ctx);
+        assert_status(ctx, cache->ops->check(cache, ctx, note_said, NULL), APR_SUCCESS, why);
+        fake_redis_answer(fake, djs_bytes(rows[i].answer), FAKE_WAITS);
+        switch (rows[i].operation[0]) {
+        case 'g': rv = cache->ops->get(cache, ctx, "k", &value, &expires); break;
+        case 'r': rv = cache->ops->remove(cache, ctx, "k"); break;
+        default: rv = cache->ops->set(cache, ctx, "k", djs_bytes("new"), 60); break;
+        }
+        assert_status(ctx, rv, DJS_ESTORE, why);
+        assert_non_null(ctx->problem);
+    }
+}
+
 static void a_check_names_each_server(void **state)
 {
     test_t *test = *state;
@@ -566,6 +605,7 @@ int main(void)
         TEST(a_server_that_says_nothing_is_not_waited_for_long),
         TEST(a_server_that_hangs_is_a_failure_and_no_miss),
         TEST(nonsense_is_a_failure_and_no_session),
+        TEST(an_answer_to_another_question_is_a_failure),
         TEST(a_check_names_each_server),
     };
     static struct CMUnitTest tests[COUNT(own) + COUNT(contracts) * CONTRACT_TESTS_MAX];
