@@ -86,8 +86,22 @@ FUZZ_TARGETS = \
 	t/fuzz/fuzz_signed \
 	t/fuzz/fuzz_wire
 
+# As with the unit tests.
+if WITH_REDIS
+FUZZ_TARGETS += t/fuzz/fuzz_redis
+endif
+if WITH_MEMCACHED
+FUZZ_TARGETS += t/fuzz/fuzz_memcached
+endif
+
 check_LTLIBRARIES += t/fuzz/libdjsfuzz.la
-t_fuzz_libdjsfuzz_la_SOURCES = t/fuzz/fuzz.c t/fuzz/fuzz.h
+t_fuzz_libdjsfuzz_la_SOURCES = \
+	t/fuzz/fuzz.c \
+	t/fuzz/fuzz.h \
+	t/fuzz/peer.c \
+	t/fuzz/peer.h \
+	t/fuzz/replies.c \
+	t/fuzz/replies.h
 if FUZZ
 noinst_PROGRAMS += $(FUZZ_TARGETS)
 else
@@ -212,7 +226,8 @@ check-valgrind:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)' \
 	    AM_LOG_FLAGS='$(VALGRIND) $(VALGRIND_FLAGS)'
 
-EXTRA_DIST += t/bench t/checks t/django_engine t/fuzz/cookie.dict t/fuzz/corpus t/fuzz/seeds \
+EXTRA_DIST += t/bench t/checks t/django_engine t/fuzz/cookie.dict t/fuzz/corpus \
+	t/fuzz/memcached.dict t/fuzz/redis.dict t/fuzz/seeds \
 	t/fuzz/wire.dict t/lsan.supp t/servers.py t/valgrind.supp \
 	t/vectors t/httpd t/unit/all_vectors.py t/unit/django_memcached t/unit/django_tables \
 	t/unit/pickles.py \
