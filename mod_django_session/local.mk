@@ -56,6 +56,8 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/pickle.h \
 	mod_django_session/core/pickle_read.c \
 	mod_django_session/core/pickle_write.c \
+	mod_django_session/core/remember.c \
+	mod_django_session/core/remember.h \
 	mod_django_session/core/rights.c \
 	mod_django_session/core/rights.h \
 	mod_django_session/core/seal.c \
@@ -128,6 +130,8 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/throttle.h \
 	mod_django_session/store/turns.c \
 	mod_django_session/store/turns.h \
+	mod_django_session/store/users_cache.c \
+	mod_django_session/store/users_cache.h \
 	mod_django_session/store/users_db.c \
 	mod_django_session/store/users_db_impl.h \
 	mod_django_session/store/users_table.c \

@@ -13,6 +13,7 @@
 
 #include "memo.h"
 #include "password.h"
+#include "remember.h"
 #include "rights.h"
 
 #define ID_KEY      "_auth_user_id"
@@ -147,6 +148,9 @@ static const char *hash_with_key(djs_ctx_t *ctx, const djs_site_t *site, int key
     djs_bytes_t hash;
     int unused;
 
+    if (user->hashes != NULL) {
+        return user->hashes[key];
+    }
     if (!djs_memo_find(ctx, secret.data, djs_bytes(user->password), &hash, &unused)) {
         hash = djs_bytes(djs_password_session_hash(ctx->pool, DJS_HMAC_SHA256, secret,
                                                    user->password));
@@ -195,6 +199,17 @@ static void renew_hash(djs_ctx_t *ctx, const djs_site_t *site, djs_session_t *se
 }
 
 /* --- who is it --- */
+
+/* One who is remembered, if that is enough to come in. */
+static djs_user_t *find_remembered(djs_ctx_t *ctx, const djs_site_t *site, const char *id,
+                                   const char *backend, const djs_value_t *hash)
+{
+    djs_user_t *user = site->users != NULL && id != NULL ? djs_remember_find(ctx, site, id) : NULL;
+
+    return user != NULL && (user->is_active || takes_inactive(backend))
+                   && key_of_hash(ctx, site, user, hash) >= 0
+               ? user : NULL;
+}
 
 /* The user row of an id, if it may come in by this backend. APR_SUCCESS with a user or a reason. */
 static apr_status_t find_user(djs_ctx_t *ctx, const djs_site_t *site, const char *id,
@@ -261,7 +276,11 @@ apr_status_t djs_auth_user(djs_ctx_t *ctx, const djs_site_t *site, djs_session_t
         *reason = DJS_REASON_BACKEND_REFUSED;
         return APR_SUCCESS;
     }
-    rv = find_user(ctx, site, id_text(ctx->pool, id), backend, &found, reason);
+    found = find_remembered(ctx, site, id_text(ctx->pool, id), backend,
+                            djs_session_get(ctx, session, djs_bytes(HASH_KEY)));
+    if (found == NULL) {
+        rv = find_user(ctx, site, id_text(ctx->pool, id), backend, &found, reason);
+    }
     if (rv != APR_SUCCESS) {
         *reason = DJS_REASON_STORE_ERROR;
         return rv;

@@ -18,7 +18,7 @@ typedef struct djs_user_t {
     const char *username; /* USERNAME_FIELD */
     const char *email;    /* "" when the model has none */
     const char *name;     /* get_full_name(): first and last name */
-    const char *password; /* encoded column; secret */
+    const char *password; /* encoded column; secret; "" with hashes */
     int is_active;        /* 1 when the model has no such column */
     int is_staff;
     int is_superuser;
@@ -26,10 +26,13 @@ typedef struct djs_user_t {
     /* Of const char *; NULL: not asked for. By djs_rights_groups() and djs_rights_permissions(). */
     const apr_array_header_t *groups;
     const apr_array_header_t *permissions;
+    /* Of a user who was remembered (remember.h): the session hashes, one a key; else NULL. */
+    const char *const *hashes;
     int lacks_groups; /* they should have come with the user, but cannot be read */
 } djs_user_t;
 
 typedef struct djs_users_t djs_users_t;
+typedef struct djs_shared_t djs_shared_t; /* remember.h */
 
 typedef struct djs_users_ops_t {
     /** By primary key, as text. APR_NOTFOUND (also for text that is no such key); DJS_ESTORE. */
@@ -70,6 +73,8 @@ typedef struct djs_users_ops_t {
 struct djs_users_t {
     const djs_users_ops_t *ops;
     void *data;
+    const djs_shared_t *shared; /* where they are remembered; NULL: nowhere */
+    const char *scope;          /* under what names: djs_remember_scope() */
 };
 
 /**

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "remember.h"
 
 static int compare(const void *a, const void *b)
 {
@@ -45,20 +46,36 @@ apr_status_t djs_rights_find_user(djs_ctx_t *ctx, const djs_site_t *site, const 
                                   djs_user_t **user)
 {
     const djs_users_ops_t *ops = site->users->ops;
-    apr_status_t rv;
+    int with_groups = tells_groups(site->settings) && ops->find_with_groups != NULL;
+    apr_status_t rv = with_groups ? ops->find_with_groups(site->users, ctx, id, user)
+                                  : ops->find_by_id(site->users, ctx, id, user);
 
-    if (!tells_groups(site->settings) || ops->find_with_groups == NULL) {
-        return ops->find_by_id(site->users, ctx, id, user);
-    }
-    rv = ops->find_with_groups(site->users, ctx, id, user);
     if (rv == APR_SUCCESS && (*user)->groups != NULL) {
         (*user)->groups = sorted(ctx->pool, (*user)->groups);
+    }
+    if (rv == APR_SUCCESS) {
+        djs_remember_note(ctx, site, *user);
     }
     return rv;
 }
 
+apr_status_t djs_rights_is_recent(djs_ctx_t *ctx, const djs_site_t *site, djs_user_t *user,
+                                  apr_interval_time_t most, int *is_recent)
+{
+    djs_user_t *fresh = NULL;
+    apr_status_t rv = APR_SUCCESS;
+
+    *is_recent = user->last_login != 0 && ctx->now - user->last_login <= most;
+    if (!*is_recent && user->hashes != NULL) {
+        rv = djs_rights_find_user(ctx, site, user->id, &fresh);
+        user->last_login = rv == APR_SUCCESS ? fresh->last_login : 0;
+        *is_recent = user->last_login != 0 && ctx->now - user->last_login <= most;
+    }
+    return rv == APR_NOTFOUND ? APR_SUCCESS : rv;
+}
+
 /* Once a user: @a kept is where the answer stays. */
-static apr_status_t ask(djs_ctx_t *ctx, const djs_site_t *site, const djs_user_t *user,
+static apr_status_t ask(djs_ctx_t *ctx, const djs_site_t *site, const djs_user_t *user, char which,
                         apr_status_t (*op)(djs_users_t *users, djs_ctx_t *ctx, const char *id,
                                            apr_array_header_t **names),
                         const apr_array_header_t **kept)
@@ -67,8 +84,14 @@ static apr_status_t ask(djs_ctx_t *ctx, const djs_site_t *site, const djs_user_t
     apr_status_t rv = APR_SUCCESS;
 
     if (*kept == NULL) {
+        *kept = djs_remember_find_names(ctx, site, which, user->id);
+    }
+    if (*kept == NULL) {
         rv = op(site->users, ctx, user->id, &names);
-        *kept = rv == APR_SUCCESS ? sorted(ctx->pool, names) : NULL;
+        if (rv == APR_SUCCESS) {
+            *kept = sorted(ctx->pool, names);
+            djs_remember_note_names(ctx, site, which, user->id, *kept);
+        }
     }
     return rv;
 }
@@ -76,7 +99,7 @@ static apr_status_t ask(djs_ctx_t *ctx, const djs_site_t *site, const djs_user_t
 apr_status_t djs_rights_groups(djs_ctx_t *ctx, const djs_site_t *site, djs_user_t *user,
                                const apr_array_header_t **names)
 {
-    apr_status_t rv = ask(ctx, site, user, site->users->ops->groups, &user->groups);
+    apr_status_t rv = ask(ctx, site, user, 'g', site->users->ops->groups, &user->groups);
 
     *names = user->groups;
     return rv;
@@ -101,7 +124,8 @@ apr_status_t djs_rights_groups_json(djs_ctx_t *ctx, const djs_site_t *site, djs_
 apr_status_t djs_rights_permissions(djs_ctx_t *ctx, const djs_site_t *site, djs_user_t *user,
                                     const apr_array_header_t **names)
 {
-    apr_status_t rv = ask(ctx, site, user, site->users->ops->permissions, &user->permissions);
+    apr_status_t rv = ask(ctx, site, user, 'p', site->users->ops->permissions,
+                          &user->permissions);
 
     *names = user->permissions;
     return rv;

@@ -17,6 +17,13 @@
 apr_status_t djs_rights_find_user(djs_ctx_t *ctx, const djs_site_t *site, const char *id,
                                   djs_user_t **user) DJS_MUST_CHECK;
 
+/**
+ * Is the last login no older than @a most? What is remembered may say yes; before a no the table is
+ * asked.
+ */
+apr_status_t djs_rights_is_recent(djs_ctx_t *ctx, const djs_site_t *site, djs_user_t *user,
+                                  apr_interval_time_t most, int *is_recent) DJS_MUST_CHECK;
+
 /** Names of the groups, of const char *, in the order of their characters' code points. */
 apr_status_t djs_rights_groups(djs_ctx_t *ctx, const djs_site_t *site, djs_user_t *user,
                                const apr_array_header_t **names) DJS_MUST_CHECK;

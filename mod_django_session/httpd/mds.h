@@ -158,6 +158,8 @@ apr_status_t mds_view_open(djs_ctx_t *ctx, mds_view_t *view) DJS_MUST_CHECK;
 
 /** A configuration begins. */
 void mds_shm_begin(void);
+/** Where users are remembered, made at the first call in ctx->pool, under the lock; NULL: nowhere. */
+const djs_shared_t *mds_shm_users(djs_ctx_t *ctx);
 /** Make what the configuration names. */
 int mds_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *server);
 

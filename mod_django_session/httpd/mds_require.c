@@ -345,6 +345,7 @@ static authz_status check_recent(request_rec *r, const char *line, const void *p
     const apr_array_header_t *words;
     apr_interval_time_t most;
     const char *why;
+    int is_recent;
 
     if (answer != AUTHZ_NEUTRAL) {
         return answer;
@@ -353,7 +354,11 @@ static authz_status check_recent(request_rec *r, const char *line, const void *p
     if (!words || read_duration(r->pool, words, &most, &why) != APR_SUCCESS) {
         return AUTHZ_GENERAL_ERROR;
     }
-    if (asker.user->last_login != 0 && asker.ctx->now - asker.user->last_login <= most) {
+    if (djs_rights_is_recent(asker.ctx, asker.view->site, asker.user, most, &is_recent)
+        != APR_SUCCESS) {
+        return without_store(r, asker.session);
+    }
+    if (is_recent) {
         return AUTHZ_GRANTED;
     }
     request->not_recent = 1;

@@ -15,6 +15,8 @@
 #include <http_main.h>
 #include <mod_dbd.h>
 
+#include "remember.h"
+
 mds_process_t mds_process;
 
 /* What sites are opened from; all else of the settings may differ. */
@@ -321,6 +323,22 @@ static apr_status_t open_site(djs_ctx_t *ctx, opened_t *one, server_rec *server,
     return rv;
 }
 
+/* Users of different tables, databases or keys are not each other's. Under the lock. */
+static void share_users(djs_ctx_t *ctx, const opened_t *one, const mds_server_t *server,
+                        djs_site_t *site)
+{
+    djs_ctx_t own = { .pool = mds_process.pool, .now = ctx->now };
+    const djs_settings_t *settings = one->settings;
+
+    if (site->users) {
+        site->users->shared = mds_shm_users(&own);
+        site->users->scope = djs_remember_scope(
+            mds_process.pool, site->keys,
+            apr_pstrcat(ctx->pool, server->driver, "\n", server->params, "\n", settings->user_table,
+                        "\n", settings->user_id_field, "\n", settings->username_field, NULL));
+    }
+}
+
 /* Under the lock. */
 static apr_status_t open_store(djs_ctx_t *ctx, const mds_view_t *view, const djs_site_t **site)
 {
@@ -339,6 +357,7 @@ static apr_status_t open_store(djs_ctx_t *ctx, const mds_view_t *view, const djs
         if (rv != APR_SUCCESS) {
             return rv;
         }
+        share_users(ctx, one, view->server, fresh);
         one->site = fresh;
         one->next = opened;
         opened = one;

@@ -121,6 +121,22 @@ static int has_successor(const djs_shm_region_t *old)
     return region != NULL;
 }
 
+/* One of the server's own, of which no configuration can speak: nothing is lost with it. */
+static int is_internal(const djs_shm_id_t *id)
+{
+    return id->name[0] == '(';
+}
+
+static void warn_of_end(djs_ctx_t *ctx, const djs_shm_region_t *region)
+{
+    djs_warn(ctx, "%s of %" APR_SIZE_T_FMT "m%s%s is given up: the configuration %s",
+             djs_shm_region_label(ctx->pool, &region->id), region->id.size >> 20,
+             region->id.file != NULL ? " in " : ", with the sessions in it,",
+             region->id.file != NULL ? region->id.file : "",
+             has_successor(region) ? "gives it another size= or file="
+                                   : "does not name it any more");
+}
+
 void djs_cache_shm_sweep(djs_ctx_t *ctx)
 {
     djs_shm_region_t **link = &registry->regions;
@@ -132,12 +148,9 @@ void djs_cache_shm_sweep(djs_ctx_t *ctx)
             link = &region->next;
             continue;
         }
-        djs_warn(ctx, "%s of %" APR_SIZE_T_FMT "m%s%s is given up: the configuration %s",
-                 djs_shm_region_label(ctx->pool, &region->id), region->id.size >> 20,
-                 region->id.file != NULL ? " in " : ", with the sessions in it,",
-                 region->id.file != NULL ? region->id.file : "",
-                 has_successor(region) ? "gives it another size= or file="
-                                       : "does not name it any more");
+        if (!is_internal(&region->id)) {
+            warn_of_end(ctx, region);
+        }
         *link = region->next;
         djs_shm_region_close(region);
     }

@@ -16,6 +16,8 @@
 
 #include <apr_lib.h>
 
+#include "../core/remember.h"
+
 /* While users can be read and groups cannot. */
 #define TRY_GROUPS_EVERY apr_time_from_sec(60)
 
@@ -411,7 +413,9 @@ static apr_status_t set_last_login(djs_users_t *users, djs_ctx_t *ctx, const cha
     if (args[1] == NULL) {
         return APR_SUCCESS; /* nobody, whose last login is nothing */
     }
-    return djs_database_execute(ctx, db->database, &known->set_last_login, args, &rows, NULL);
+    rv = djs_database_execute(ctx, db->database, &known->set_last_login, args, &rows, NULL);
+    djs_remember_drop(ctx, users, id);
+    return rv;
 }
 
 /* Nothing was changed: by somebody else's faster change, or because it was done already? */
@@ -451,6 +455,7 @@ static apr_status_t set_password(djs_users_t *users, djs_ctx_t *ctx, const char 
         return APR_NOTFOUND;
     }
     rv = djs_database_execute(ctx, db->database, &known->set_password, args, &rows, NULL);
+    djs_remember_drop(ctx, users, id); /* also when the outcome is not known */
     return rv == APR_SUCCESS && rows == 0 ? tell_conflict(users, ctx, id, encoded) : rv;
 }
 

@@ -277,6 +277,8 @@ CASES = {
                                 "httpd/test_basic.py::test_an_account_has_so_many_tries"),
     "DjangoBasicCache": Case("1h", None, "0s", None,
                              "httpd/test_basic.py::test_many_requests_cost_one_hash"),
+    "DjangoUserCache": Case("1h", None, "2h", None, "httpd/test_user_cache.py::"
+                            "test_for_a_user_who_is_remembered_the_database_is_not_asked"),
     "DjangoAuthBackends": Case("some.other.Backend", 302, "django.contrib.auth.backends.ModelBackend",
                                "ada", user("REMOTE_USER"), LOGIN),
 

@@ -142,7 +142,7 @@ static void groups_are_told_as_json(void **state)
 {
     static const char *const names[] = { "Buch \"A\"", "caf\xc3\xa9, 2", "editors" };
     static const djs_users_ops_t ops = { .groups = no_groups };
-    static djs_users_t users = { &ops, NULL };
+    static djs_users_t users = { .ops = &ops };
     test_t *test = *state;
     scene_t *scene = scene_of(test, "{}", on, on);
     djs_user_t user = ada;
@@ -168,7 +168,7 @@ static void groups_are_told_as_json(void **state)
 static void groups_that_cannot_be_read_are_not_told_as_none(void **state)
 {
     static const djs_users_ops_t ops = { .groups = no_groups };
-    static djs_users_t users = { &ops, NULL };
+    static djs_users_t users = { .ops = &ops };
     test_t *test = *state;
     scene_t *scene = scene_of(test, "{}", on, on);
     djs_user_t user = ada;

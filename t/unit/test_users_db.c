@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory_cache.h"
 #include "stores.h"
+#include "users_cache.h"
 
 typedef struct users_state_t {
     test_t test;
@@ -227,6 +229,35 @@ static void a_password_is_changed_only_from_what_was_seen(void **state)
     assert_non_null(strstr(s->test.ctx->problem, "\"password\""));
 }
 
+/* A stone lies where the user was remembered. */
+static int is_dropped(const users_state_t *s, const memory_cache_t *memory)
+{
+    apr_int64_t life;
+    djs_bytes_t value = memory_cache_get(memory, "u1:scope:A-1", s->test.ctx->now, &life);
+
+    return life > 0 && value.len == 0;
+}
+
+static void what_is_remembered_of_a_user_is_dropped_by_a_change(void **state)
+{
+    users_state_t *s = *state;
+    djs_users_t *users = open_users(s, "people_member", "number", "number");
+    memory_cache_t *memory = memory_cache_make(s->test.pool);
+
+    users->shared = djs_users_cache_make(s->test.pool, &memory->cache);
+    users->scope = "scope";
+    (void)must_find(s, users, "A-1");
+    assert_false(is_dropped(s, memory));
+    assert_status(s->test.ctx, users->ops->set_last_login(users, s->test.ctx, "A-1"), APR_SUCCESS,
+                  "last login");
+    assert_true(is_dropped(s, memory));
+    memory_cache_put(memory, "u1:scope:A-1", s->test.ctx->now, NULL);
+    assert_status(s->test.ctx,
+                  users->ops->set_password(users, s->test.ctx, "A-1", "secret of A-1",
+                                           "secret of A-1"), APR_SUCCESS, "password");
+    assert_true(is_dropped(s, memory));
+}
+
 static void a_table_or_column_that_is_not_there_is_an_error_with_its_name(void **state)
 {
     users_state_t *s = *state;
@@ -317,6 +348,7 @@ static const database_row_t rows[] = {
     ON_EACH_DATABASE(a_text_key_is_compared_exactly),
     ON_EACH_DATABASE(the_last_login_is_written_alone),
     ON_EACH_DATABASE(a_password_is_changed_only_from_what_was_seen),
+    ON_EACH_DATABASE(what_is_remembered_of_a_user_is_dropped_by_a_change),
     ON_EACH_DATABASE(a_table_or_column_that_is_not_there_is_an_error_with_its_name),
     ON_EACH_DATABASE(a_check_tells_good_tables_from_bad),
     ON_EACH_DATABASE(a_migration_while_we_run_is_followed),
