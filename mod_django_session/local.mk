@@ -202,6 +202,7 @@ djsession_SOURCES = \
 	mod_django_session/cli/directives.h \
 	mod_django_session/cli/djsession.c \
 	mod_django_session/cli/inout.c \
+	mod_django_session/cli/listing.c \
 	mod_django_session/cli/options.c \
 	mod_django_session/cli/options.h \
 	mod_django_session/cli/site.c \

@@ -243,9 +243,10 @@ static apr_status_t explain_record(cli_t *cli, const djs_record_t *record)
     const djs_site_t *site = cli->site;
     djs_wire_facts_t facts;
     djs_value_t *data;
-    apr_status_t rv = djs_wire_inspect(ctx, djs_wire_for(ctx->pool, site->wire,
-                                                         site->settings->cookie_name),
-                                       record->data, &data, &facts);
+    const djs_wire_t *wire = record->wire != NULL ? record->wire
+                                                  : djs_wire_for(ctx->pool, site->wire,
+                                                                 site->settings->cookie_name);
+    apr_status_t rv = djs_wire_inspect(ctx, wire, record->data, &data, &facts);
 
     if (is_stateless(site) && facts.key_index >= 0
         && explain_age(cli, facts.written) != APR_SUCCESS) {

@@ -50,7 +50,11 @@ typedef struct cli_command_t {
 /** All commands, and how many. */
 const cli_command_t *cli_commands(int *count);
 
-/* commands.c has those that work on sessions of a store; these are elsewhere. */
+/* commands.c has those that work on one session of a store; these are elsewhere. */
+apr_status_t cli_list(cli_t *cli, int argc, const char *const *argv);
+apr_status_t cli_user(cli_t *cli, int argc, const char *const *argv);
+apr_status_t cli_logout(cli_t *cli, int argc, const char *const *argv);
+apr_status_t cli_clearsessions(cli_t *cli, int argc, const char *const *argv);
 apr_status_t cli_decode(cli_t *cli, int argc, const char *const *argv);
 apr_status_t cli_encode(cli_t *cli, int argc, const char *const *argv);
 apr_status_t cli_secret(cli_t *cli, int argc, const char *const *argv);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The commands that work on the sessions of a store, and the table of all commands.
+ * The commands that work on one session of a store, and the table of all commands.
  *
  * They do what Django's SessionStore does with the same names; where the session object does the
  * work, the rules are in core/session.c.
@@ -11,7 +11,6 @@
 #include "update.h"
 
 #include <string.h>
-#include <unistd.h>
 
 /* ---- One session ----------------------------------------------------------------------------- */
 
@@ -341,109 +340,6 @@ static apr_status_t run_delete(cli_t *cli, int argc, const char *const *argv)
     return rv == APR_SUCCESS ? engine->ops->remove(engine, cli->ctx, key) : rv;
 }
 
-/* ---- All sessions ---------------------------------------------------------------------------- */
-
-typedef struct listing_t {
-    cli_t *cli;
-    apr_pool_t *scratch; /* of one record */
-    apr_size_t count, unreadable;
-} listing_t;
-
-static void set(djs_value_t *dict, const char *key, djs_value_t *value)
-{
-    djs_value_set(dict, djs_bytes(key), value);
-}
-
-static djs_value_t *text_value(apr_pool_t *pool, const char *text)
-{
-    return djs_value_make_str(pool, djs_bytes(text));
-}
-
-/* Who is logged in by a record, as Django wrote it; null: nobody. */
-static djs_value_t *user_id(djs_ctx_t *ctx, listing_t *listing, djs_bytes_t stored)
-{
-    djs_value_t *data, *id = NULL;
-
-    if (djs_wire_read(ctx, listing->cli->site->wire, stored, &data, NULL, NULL) != APR_SUCCESS
-        || djs_value_type(data) != DJS_TYPE_DICT) {
-        listing->unreadable++;
-        djs_forget(ctx);
-    }
-    else {
-        id = djs_value_get(data, djs_bytes("_auth_user_id"));
-    }
-    return id != NULL ? id : djs_value_make_null(ctx->pool);
-}
-
-/* Unix time; null: never, or the store does not tell. */
-static djs_value_t *when_value(apr_pool_t *pool, apr_time_t when)
-{
-    return when != 0 ? djs_value_make_int(pool, apr_time_sec(when)) : djs_value_make_null(pool);
-}
-
-static apr_status_t say_listed(void *baton, djs_ctx_t *ctx, const djs_listed_t *listed)
-{
-    listing_t *listing = baton;
-    djs_site_t *site = listing->cli->site;
-    djs_ctx_t scratch = *ctx;
-    djs_value_t *line;
-
-    scratch.pool = listing->scratch;
-    line = djs_value_make_dict(scratch.pool);
-    set(line, "id", text_value(scratch.pool, djs_secret_digest(scratch.pool, site->keys,
-                                                               listed->key)));
-    set(line, "user_id", user_id(&scratch, listing, listed->record.data));
-    set(line, "expires", when_value(scratch.pool, listed->record.expires));
-    if (listing->cli->options.given & CLI_KEYS) {
-        set(line, "key", text_value(scratch.pool, listed->key));
-    }
-    cli_say(djs_json_dumps(&scratch, DJS_JSON_COMPACT, line));
-    apr_pool_clear(listing->scratch);
-    listing->count++;
-    if (!isatty(STDOUT_FILENO)) {
-        cli_progress("sessions listed", listing->count);
-    }
-    return APR_SUCCESS;
-}
-
-static apr_status_t run_list(cli_t *cli, int argc, const char *const *argv)
-{
-    djs_engine_t *engine = cli->site->engine;
-    listing_t listing = { cli, NULL, 0, 0 };
-    apr_status_t rv;
-
-    if (engine->ops->list == NULL) {
-        return djs_fail(cli->ctx, DJS_EINVAL, "engine %s cannot list its sessions",
-                        engine->ops->name);
-    }
-    apr_pool_create(&listing.scratch, cli->ctx->pool);
-    rv = engine->ops->list(engine, cli->ctx, say_listed, &listing);
-    if (listing.unreadable > 0) {
-        cli_note("%" APR_SIZE_T_FMT " of %" APR_SIZE_T_FMT " sessions cannot be read with these "
-                 "keys", listing.unreadable, listing.count);
-    }
-    return rv;
-}
-
-static void show_removed(void *baton, apr_size_t removed)
-{
-    (void)baton;
-    cli_progress("sessions removed", removed);
-}
-
-static apr_status_t run_clearsessions(cli_t *cli, int argc, const char *const *argv)
-{
-    static const djs_host_t host = { .warn = cli_warn, .progress = show_removed };
-    djs_engine_t *engine = cli->site->engine;
-    apr_size_t removed = 0;
-    apr_status_t rv;
-
-    cli->ctx->host = &host;
-    rv = engine->ops->clear_expired(engine, cli->ctx, &removed);
-    cli_say(djs_bytes(apr_psprintf(cli->ctx->pool, "%" APR_SIZE_T_FMT, removed)));
-    return rv;
-}
-
 /* ---- The table ------------------------------------------------------------------------------- */
 
 static const cli_command_t commands[] = {
@@ -459,8 +355,12 @@ static const cli_command_t commands[] = {
       "KEY", "delete the session; exit 1 when there is none" },
     { "exists", 1, 1, CLI_NEEDS_SITE, 0, run_exists,
       "KEY", "exit 0 when there is such a session, expired or not, else 1" },
-    { "list", 0, 0, CLI_NEEDS_SITE | CLI_IS_LONG, CLI_KEYS, run_list,
+    { "list", 0, 0, CLI_NEEDS_SITE | CLI_IS_LONG, CLI_KEYS, cli_list,
       "", "live sessions, one JSON object a line" },
+    { "user", 1, 1, CLI_NEEDS_SITE | CLI_IS_LONG, CLI_KEYS, cli_user,
+      "USERNAME", "that user's live sessions, as list prints them" },
+    { "logout", 1, 1, CLI_NEEDS_SITE | CLI_IS_LONG, 0, cli_logout,
+      "USERNAME", "end that user's live sessions; print how many" },
     { "explain", 1, 1, CLI_NEEDS_SITE, 0, cli_explain,
       "KEY", "why the session is or is not accepted" },
     { "decode", 0, 1, 0, CLI_SALT | CLI_MAX_AGE | CLI_LEGACY | CLI_FORMAT | CLI_FLAGS,
@@ -468,7 +368,7 @@ static const cli_command_t commands[] = {
       "[STRING]", "print a stored session value as JSON" },
     { "encode", 0, 1, 0, CLI_SALT | CLI_LEGACY | CLI_FORMAT, cli_encode,
       "[JSON]", "print JSON as a stored session value" },
-    { "clearsessions", 0, 0, CLI_NEEDS_SITE | CLI_IS_LONG, 0, run_clearsessions,
+    { "clearsessions", 0, 0, CLI_NEEDS_SITE | CLI_IS_LONG, 0, cli_clearsessions,
       "", "remove what has expired; print how many" },
     { "secret", 0, 0, 0, 0, cli_secret,
       "", "print a new random secret key" },

@@ -95,6 +95,13 @@ static int is_id_of(apr_pool_t *pool, const djs_value_t *stored, const djs_user_
                             (number != NULL && strcmp(number, user->id) == 0));
 }
 
+int djs_auth_names(apr_pool_t *pool, const djs_value_t *data, const djs_user_t *user)
+{
+    const djs_value_t *id = djs_value_get(data, djs_bytes(ID_KEY));
+
+    return id != NULL && is_id_of(pool, id, user);
+}
+
 /* --- the backend --- */
 
 /* Its text when a login by it counts, else NULL. */

@@ -84,6 +84,12 @@ struct djs_users_t {
 const char *djs_auth_integer_id(apr_pool_t *pool, const char *text);
 
 /**
+ * Is it @a user whom a session with this data names? That the login still counts is djs_auth_user()'s
+ * to say.
+ */
+int djs_auth_names(apr_pool_t *pool, const djs_value_t *data, const djs_user_t *user);
+
+/**
  * get_user(): who is logged in by this session.
  *
  * Loads the session (accessed) and at most one user row. In Django's order: id and backend there;

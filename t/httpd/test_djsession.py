@@ -696,7 +696,7 @@ def test_help_tells_of_every_command_and_the_manual_of_every_option(tool):
     manual = (harness.SRC / "mod_django_session/cli/djsession.1").read_text("utf-8")
     options = set(re.findall(r"--[a-z][a-z-]+", help_text))
     commands = set(re.findall(r"^  ([a-z]+)\b", help_text, re.M))
-    assert len(options) > 30 and len(commands) == 13
+    assert len(options) > 30 and len(commands) == 15
     for word in commands | {option.replace("-", r"\-") for option in options}:
         assert word in manual, word
     assert re.fullmatch(r"djsession \d+\.\d+\.\d+\n", tool("--version", options=[])[0])
