@@ -185,10 +185,6 @@ def look_at_cache(place):
 
 # ---- the table ----------------------------------------------------------------------------------
 
-# What CSRF directives do is proved below httpd.
-JUDGED = "unit/test_csrf.c::every_request_of_the_vectors_is_judged_as_django_judges_it"
-CSRF_COOKIE = "unit/test_csrf.c::the_cookie_is_djangos_line_for_line"
-
 #: outer, inner: the directive's values, as they are printed again, and what is seen of each
 #: look: how, at a place; a text: the test elsewhere that proves the effect
 #: also: what the virtual host needs so that there is something to see
@@ -283,21 +279,6 @@ CASES = {
                                "ada", user("REMOTE_USER"), LOGIN),
 
     # Against forged requests.
-    "DjangoCsrf": Case("Origin", None, "On", None, JUDGED),
-    "DjangoCsrfTrustedOrigins": Case("https://outer.example", None, "https://inner.example", None,
-                                     JUDGED),
-    "DjangoCsrfUseSessions": Case("On", None, "Off", None, JUDGED),
-    "DjangoCsrfHeaderName": Case("X-Outer-Token", None, "X-Inner-Token", None, JUDGED),
-    "DjangoCsrfCookieName": Case("outer_csrf", None, "inner_csrf", None, CSRF_COOKIE),
-    "DjangoCsrfCookieAge": Case("2h", None, "None", None, CSRF_COOKIE),
-    "DjangoCsrfCookieDomain": Case("outer.example", None, "None", None, CSRF_COOKIE),
-    "DjangoCsrfCookiePath": Case("/outer/", None, "/inner", None, CSRF_COOKIE),
-    "DjangoCsrfCookieSecure": Case("On", None, "Auto", None,
-                                   "unit/test_csrf.c::secure_auto_is_the_requests_say"),
-    "DjangoCsrfCookieHttpOnly": Case("On", None, "Off", None, CSRF_COOKIE),
-    "DjangoCsrfCookieSameSite": Case("Strict", None, "None", None, CSRF_COOKIE),
-
-    # CSRF.
     "DjangoCsrf": Case("On", ["DJANGO_CSRF_TOKEN"], "Off", [], one_of("DJANGO_CSRF_TOKEN")),
     "DjangoCsrfTrustedOrigins": Case(
         "https://*.outer.example", None, "None", None,
@@ -331,6 +312,9 @@ FOLDERS = ["plain", "directory", "location", "if", "htaccess", "both"]
 def test_every_directive_has_a_case():
     assert not CONTEXT.keys() - CASES.keys(), "a new row of settings.def: give it a case above"
     assert not CASES.keys() - CONTEXT.keys()
+    written = re.findall(r'^    "(Django\w+)": Case\(', (harness.HERE / "test_directives.py").read_text(),
+                         re.M)
+    assert sorted(written) == sorted(CASES), "one case each"
     assert set(POLICY) == {"DjangoSession" + name for name in ASKED_FOR}
     for name in PROVED_HERE:
         assert CASES[name].seen_outer != CASES[name].seen_inner, name
