@@ -178,6 +178,8 @@ mod_django_session_mod_django_session_la_SOURCES = \
 	mod_django_session/httpd/mds_require.c \
 	mod_django_session/httpd/mds_server.c \
 	mod_django_session/httpd/mds_shm.c \
+	mod_django_session/httpd/mds_stream.c \
+	mod_django_session/httpd/mds_upgrade.c \
 	mod_django_session/httpd/messages.def \
 	mod_django_session/httpd/mod_django_session.c
 

@@ -206,13 +206,19 @@ static apr_status_t parse_timeout(djs_ctx_t *ctx, const djs_setting_row_t *row, 
     return APR_SUCCESS;
 }
 
+/* What stands for "none" of a LIMIT or PERIOD. */
+static const char *word_for_none(const djs_setting_row_t *row)
+{
+    return row->kind == DJS_KIND_PERIOD ? "Off" : "None";
+}
+
 static apr_status_t parse_limit(djs_ctx_t *ctx, const djs_setting_row_t *row, int argc,
                                 const char *const *argv, void *member)
 {
     apr_interval_time_t limit = 0;
 
     (void)argc;
-    if (strcasecmp(argv[0], "None") != 0
+    if (strcasecmp(argv[0], word_for_none(row)) != 0
         && (!read_duration(argv[0], &limit) || limit == 0 || apr_time_usec(limit) != 0)) {
         return refuse(ctx, row, argv[0]);
     }
@@ -238,7 +244,8 @@ static const char *print_duration(apr_pool_t *pool, const djs_setting_row_t *row
 
 static const char *print_limit(apr_pool_t *pool, const djs_setting_row_t *row, const void *member)
 {
-    return *(const apr_interval_time_t *)member == 0 ? "None" : print_duration(pool, row, member);
+    return *(const apr_interval_time_t *)member == 0 ? word_for_none(row)
+                                                     : print_duration(pool, row, member);
 }
 
 /* ---- texts ---- */
@@ -775,6 +782,9 @@ static const kind_t kinds[DJS_KIND_COUNT] = {
     [DJS_KIND_LIMIT] = { parse_limit, print_limit, 0, NULL,
                          "None, seconds, or a number with s, min (or m), h, d or w, from 1s to "
                          "36500d" },
+    [DJS_KIND_PERIOD] = { parse_limit, print_limit, 0, NULL,
+                          "Off, seconds, or a number with s, min (or m), h, d or w, from 1s to "
+                          "36500d" },
     [DJS_KIND_CHOICE] = { parse_choice, print_choice, 0, NULL, NULL },
     [DJS_KIND_TOKEN] = { parse_text, print_text, 0, is_token, TOKEN_ALLOWED },
     [DJS_KIND_COOKIE_NAME] = { parse_text, print_text, 0, is_cookie_name,
@@ -933,6 +943,7 @@ static void copy_member(apr_pool_t *pool, djs_settings_t *settings, const djs_se
     case DJS_KIND_DURATION:
     case DJS_KIND_TIMEOUT:
     case DJS_KIND_LIMIT:
+    case DJS_KIND_PERIOD:
     case DJS_KIND_CHOICE:
     case DJS_KIND_NUMBER:
     case DJS_KIND_THROTTLE:
@@ -1008,6 +1019,7 @@ int djs_settings_equal(const djs_settings_t *a, const djs_settings_t *b,
     case DJS_KIND_DURATION:
     case DJS_KIND_TIMEOUT:
     case DJS_KIND_LIMIT:
+    case DJS_KIND_PERIOD:
     case DJS_KIND_CHOICE:
     case DJS_KIND_NUMBER:
     case DJS_KIND_THROTTLE:

@@ -97,6 +97,7 @@ typedef enum djs_setting_kind_t {
     DJS_KIND_DURATION,
     DJS_KIND_TIMEOUT,
     DJS_KIND_LIMIT,
+    DJS_KIND_PERIOD,
     DJS_KIND_CHOICE,
     DJS_KIND_TOKEN,
     DJS_KIND_COOKIE_NAME,

@@ -349,6 +349,23 @@ const char *mds_url_key(const mds_request_t *request, const djs_settings_t *sett
 /** Keys come here in addresses, or one did: no cache and no other site is to hear of it. */
 int mds_has_param(request_rec *r);
 
+/* ---- DjangoStreamCheck: mds_stream.c ---- */
+
+void mds_stream_child_init(apr_pool_t *pchild, server_rec *server);
+/** The socket of a connection will be closed. */
+int mds_stream_pre_close(conn_rec *connection);
+/**
+ * An answer begins that may have no end: close it when the login does, if the section wants that.
+ * @a new_key: of the session that the answer itself has begun; NULL: the request's.
+ */
+void mds_stream_begin(request_rec *r, const char *new_key);
+
+/* ---- WebSockets: mds_upgrade.c ---- */
+
+void mds_upgrade_register(void);
+/** Look out for the answer 101, if it may come. */
+void mds_upgrade_insert(request_rec *r);
+
 /* ---- the hooks of the other files ---- */
 
 int mds_access_checker(request_rec *r); /* mds_auth.c */
@@ -407,6 +424,14 @@ void mds_filter_register(void);        /* mds_filter.c */
 /** The answer has a Set-Cookie of this name. */
 int mds_sets_cookie(request_rec *r, const char *name);
 void mds_insert_filter(request_rec *r);
+/** The application's headers that change the session. */
+#define MDS_SET_HEADER    "Django-Session-Set"
+#define MDS_UPDATE_HEADER "Django-Session-Update"
+/**
+ * Finish the sessions of a request that is answered with 101 and these headers. Puts what is to be sent
+ * into @a cookies, of const char *. 0, or the status that the answer must have instead.
+ */
+int mds_finish_upgrade(request_rec *r, apr_table_t *headers, apr_array_header_t *cookies);
 /** The answer depends on the cookie; for who finds that out when the session is finished. */
 void mds_vary_on_cookie(request_rec *r);
 

@@ -230,6 +230,10 @@ int mds_export_early(request_rec *r)
     if (!view->settings->env->on || (!view->on && !mds_is_our_auth(r))) {
         return DECLINED;
     }
+    if (tell_of_nobody(r, request, view)) {
+        request->early = view->settings;
+        return DECLINED;
+    }
     session = mds_session(r, view);
     if (session) {
         request->early = view->settings;

@@ -18,9 +18,7 @@
 
 static ap_filter_rec_t *filter;
 
-#define HEADERS       "Django-Session-" /* all of ours begin so */
-#define SET_HEADER    "Django-Session-Set"
-#define UPDATE_HEADER "Django-Session-Update"
+#define HEADERS "Django-Session-" /* all of ours begin so */
 
 /* The filter that only drops has this as its context. */
 static const char dropping[] = "dropping";
@@ -81,8 +79,8 @@ static taken_t take_update(request_rec *r)
     taken_t taken = { NULL, NULL };
 
     if (answer_has_any(r, HEADERS)) {
-        taken.pairs = take(r, SET_HEADER);
-        taken.objects = take(r, UPDATE_HEADER);
+        taken.pairs = take(r, MDS_SET_HEADER);
+        taken.objects = take(r, MDS_UPDATE_HEADER);
     }
     return taken;
 }
@@ -92,19 +90,38 @@ static int is_empty(const taken_t *taken)
     return !taken->pairs || (taken->pairs->nelts == 0 && taken->objects->nelts == 0);
 }
 
-static int is_other_cookie(void *name, const char *header, const char *value)
+typedef struct search_t {
+    const char *name;
+    const char *line; /* found; NULL: not yet */
+} search_t;
+
+static int is_other_cookie(void *search_, const char *header, const char *value)
 {
+    search_t *search = search_;
+
     (void)header;
-    return !djs_cookie_line_is(value, name); /* 0 ends the search */
+    if (djs_cookie_line_is(value, search->name)) {
+        search->line = value;
+    }
+    return !search->line; /* 0 ends the search */
+}
+
+/* The line with which the application sets this cookie. */
+static const char *line_of_app(request_rec *r, const char *name)
+{
+    search_t search = { .name = name };
+
+    if (answer_has_any(r, "Set-Cookie")
+        && apr_table_do(is_other_cookie, &search, r->headers_out, "Set-Cookie", NULL)) {
+        apr_table_do(is_other_cookie, &search, r->err_headers_out, "Set-Cookie", NULL);
+    }
+    return search.line;
 }
 
 /* If it is one of ours, the application sets it itself: it is Django, or wants to be. */
 int mds_sets_cookie(request_rec *r, const char *name)
 {
-    return answer_has_any(r, "Set-Cookie")
-           && (!apr_table_do(is_other_cookie, (void *)name, r->headers_out, "Set-Cookie", NULL)
-               || !apr_table_do(is_other_cookie, (void *)name, r->err_headers_out, "Set-Cookie",
-                                NULL));
+    return line_of_app(r, name) != NULL;
 }
 
 static apr_status_t parse(djs_ctx_t *ctx, const taken_t *taken, djs_update_t *update)
@@ -391,6 +408,65 @@ static int has_error_bucket(const apr_bucket_brigade *brigade)
     return 0;
 }
 
+/* All of the answer is here; a program's output has a length that nobody knows yet. */
+static int is_whole(const apr_bucket_brigade *brigade)
+{
+    apr_bucket *bucket;
+
+    for (bucket = APR_BRIGADE_FIRST(brigade);
+         bucket != APR_BRIGADE_SENTINEL(brigade) && bucket->length != (apr_size_t)-1;
+         bucket = APR_BUCKET_NEXT(bucket)) {
+        if (APR_BUCKET_IS_EOS(bucket)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* More of the answer is to come, nobody knows for how long. */
+static void watch(request_rec *r)
+{
+    const djs_settings_t *settings = mds_view(r)->settings;
+    const char *line;
+    const apr_array_header_t *keys;
+
+    if (settings->stream_check == 0) {
+        return;
+    }
+    line = line_of_app(r, settings->cookie_name);
+    if (!line) {
+        mds_stream_begin(r, NULL);
+        return;
+    }
+    keys = djs_cookie_find(&mds_request(r)->ctx,
+                           apr_pstrmemdup(r->pool, line, strcspn(line, ";")),
+                           settings->cookie_name);
+    if (keys->nelts > 0) {
+        mds_stream_begin(r, APR_ARRAY_IDX(keys, 0, const char *));
+    }
+}
+
+int mds_finish_upgrade(request_rec *r, apr_table_t *headers, apr_array_header_t *cookies)
+{
+    mds_request_t *request = mds_request(r);
+    apr_table_t *headers_out = r->headers_out;
+    int status = r->status;
+
+    if (request->finished) {
+        return 0;
+    }
+    request->finished = 1;
+    request->ctx.now = apr_time_now();
+    r->headers_out = headers;
+    r->status = HTTP_SWITCHING_PROTOCOLS;
+    finish(r, request);
+    r->headers_out = headers_out;
+    r->status = status;
+    apr_array_cat(cookies, request->cookies);
+    request->cookies = NULL;
+    return request->status;
+}
+
 static apr_status_t save_and_pass(ap_filter_t *f, apr_bucket_brigade *brigade)
 {
     request_rec *r = f->r;
@@ -423,6 +499,9 @@ static apr_status_t save_and_pass(ap_filter_t *f, apr_bucket_brigade *brigade)
         put_headers(r, request);
         request->cookies = NULL;
     }
+    if (!is_whole(brigade)) {
+        watch(r);
+    }
     if (request->json_body && r->status == HTTP_UNAUTHORIZED) {
         ap_set_content_type(r, "application/json");
     }
@@ -439,5 +518,6 @@ void mds_insert_filter(request_rec *r)
 {
     if (!r->main) {
         ap_add_output_filter_handle(filter, NULL, r, r->connection);
+        mds_upgrade_insert(r);
     }
 }

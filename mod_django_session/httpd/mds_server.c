@@ -121,6 +121,7 @@ void mds_child_init(apr_pool_t *pchild, server_rec *server)
     for (one = opened; one; one = one->next) {
         begin_engine(pchild, one);
     }
+    mds_stream_child_init(pchild, server);
     mds_process.running = 1;
 }
 

@@ -52,8 +52,11 @@ static void register_hooks(apr_pool_t *pool)
                         AP_AUTH_INTERNAL_PER_CONF);
     /* mds_export.c */
     ap_hook_fixups(mds_fixups, NULL, after_export, APR_HOOK_REALLY_FIRST);
+    /* mds_stream.c: while the socket is open */
+    ap_hook_pre_close_connection(mds_stream_pre_close, NULL, NULL, APR_HOOK_REALLY_FIRST);
     /* mds_filter.c */
     mds_filter_register();
+    mds_upgrade_register();
     ap_hook_insert_filter(mds_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_insert_error_filter(mds_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
 }

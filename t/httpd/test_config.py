@@ -14,7 +14,7 @@ CONTEXT = {row[0]: row[2] for row in ROWS}
 VALUES = {row[0]: row[3] for row in ROWS}
 
 # A good value, as it is printed again, and bad ones for each kind of row.
-GOOD = {"DURATION": "5min", "TIMEOUT": "250ms", "LIMIT": "8h", "TOKEN": "back", "COOKIE_NAME": "sid",
+GOOD = {"DURATION": "5min", "TIMEOUT": "250ms", "LIMIT": "8h", "PERIOD": "8h", "TOKEN": "back", "COOKIE_NAME": "sid",
         "COOKIE_PATH": "/x", "COOKIE_DOMAIN": "x.example", "PARAM": "sid", "TABLE": "other.sessions",
         "IDENTIFIER": "login", "URL": "/enter", "NAME": "db", "PATH": "/x/y",
         "SECRET": "env:HOME",
@@ -23,7 +23,8 @@ GOOD = {"DURATION": "5min", "TIMEOUT": "250ms", "LIMIT": "8h", "TOKEN": "back", 
         "ORIGINS": "https://*.x.example .y.example",
         "CACHE": "memcached://127.0.0.1:11211 format=pylibmc prefix=x timeout=250ms"}
 BAD = {"FLAG": ["Maybe", '""'], "DURATION": ["garbage", "-5", "1.5", "9999999999999999999", '""'],
-       "TIMEOUT": ["0", "-1s", "soon"], "LIMIT": ["0", "1500ms", "never"], "TOKEN": ["a/b", '""'],
+       "TIMEOUT": ["0", "-1s", "soon"], "LIMIT": ["0", "1500ms", "never"],
+       "PERIOD": ["0", "None", "On"], "TOKEN": ["a/b", '""'],
        "COOKIE_NAME": ['"a;b"', "Path", '""'], "COOKIE_PATH": ["x", '"/x;y"'],
        "COOKIE_DOMAIN": ["a..b", '"a b"'], "PARAM": ["a=b", "a%20b", '""'], "TABLE": ["a.b.c", "\"a'b\""],
        "IDENTIFIER": ["a.b", '""'], "URL": ["x", '"/a b"', "javascript:x"],

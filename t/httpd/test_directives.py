@@ -243,6 +243,10 @@ CASES = {
         "httpd/test_store_outage.py::test_a_server_that_says_nothing_costs_no_more_than_patience"),
 
     # What the application sees and may do.
+    "DjangoSessionEarly": Case(
+        "On", None, "Off", None, "test_expr.py::test_early_belongs_to_each_virtual_host"),
+    "DjangoStreamCheck": Case(
+        "1h", None, "Off", None, "test_streams.py::test_a_section_has_its_own_check"),
     "DjangoSessionEnv": Case("n=OUTER", ["OUTER"], "n=INNER", ["INNER"], one_of("OUTER", "INNER")),
     "DjangoSessionHeader": Case("n=X-Outer", ["HTTP_X_OUTER"], "n=X-Inner", ["HTTP_X_INNER"],
                                 one_of("HTTP_X_OUTER", "HTTP_X_INNER")),

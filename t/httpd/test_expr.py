@@ -23,6 +23,9 @@ def place(databases):
     made = harness.Site(databases.get("sqlite"))
     made.create_user("ada", email="ada@example.org", first_name="Ada", last_name="Byron",
                      is_staff=True)
+    made.django.run("from django.contrib.auth.models import Group, User\n"
+                    "for name in ('writers', 'editors'):\n"
+                    "    User.objects.get().groups.add(Group.objects.create(name=name))")
     made.key = made.create_session(DATA)
     yield made
     made.close()
@@ -99,7 +102,7 @@ def test_a_user_has_fields_and_nobody_has_none(place, server):
     assert seen == {"username": "ada", "id": str(place.django.run(
         "from django.contrib.auth.models import User\nresult = User.objects.get().pk")),
         "email": "ada@example.org", "name": "Ada Byron", "is_staff": "1", "is_superuser": "0",
-        "groups": "[]"}
+        "groups": '["editors","writers"]'}
     page = get(server, "/page.txt", place.key)
     assert not any(page.get("X-U-" + f.replace("_", "-")) for f in FIELDS)
 
@@ -272,6 +275,17 @@ def test_an_early_failure_is_the_sections_to_judge(site):
     site.database.execute("ALTER TABLE django_session RENAME TO gone")
     assert get(httpd, "/elsewhere", key).status == 200
     assert get(httpd, "/here", key).status == 503
+
+
+def test_early_belongs_to_each_virtual_host(site):
+    key = site.create_session({"role": "editor"})
+    host = "<VirtualHost *:@PORT@>\nServerName %s.example\nRewriteEngine On\n%s" \
+           "RewriteRule ^/here$ /cgi/env/role-%%{ENV:DJANGO_SESSION_STATUS} [PT]\n</VirtualHost>\n"
+    httpd = site.httpd("DjangoSession On\nDjangoSessionEarly On\n" + host % ("inherits", "")
+                       + host % ("off", "DjangoSessionEarly Off\n"))
+    for name, status in [("inherits", "active"), ("off", "")]:
+        page = httpd.get("/here", [("Host", name + ".example")], cookie="sessionid=" + key)
+        assert page.json()["PATH_INFO"] == "/role-" + status, name
 
 
 def test_early_belongs_to_a_server(site):

@@ -55,6 +55,7 @@ static const struct { const char *first, *second; } examples[DJS_KIND_COUNT] = {
     [DJS_KIND_DURATION] = { "7s", "11d" },
     [DJS_KIND_TIMEOUT] = { "7ms", "11min" },
     [DJS_KIND_LIMIT] = { "8h", "None" },
+    [DJS_KIND_PERIOD] = { "8h", "Off" },
     [DJS_KIND_TOKEN] = { "one", "two" },
     [DJS_KIND_COOKIE_NAME] = { "one", "two" },
     [DJS_KIND_COOKIE_PATH] = { "/one", "/two" },
