@@ -62,7 +62,8 @@ UNIT_TESTS += \
 if WITH_MEMCACHED
 UNIT_TESTS += \
 	t/unit/test_cache_memcached \
-	t/unit/test_cache_vectors
+	t/unit/test_cache_vectors \
+	t/unit/test_losses
 endif
 endif
 

@@ -144,6 +144,29 @@ djs_database_t *test_database_open(test_t *test, const test_database_t *which)
     return database;
 }
 
+static const char *port_in(const test_database_t *which)
+{
+    const char *at = strstr(which->params, "port=");
+
+    assert_non_null(at);
+    return at + strlen("port=");
+}
+
+int test_database_port(const test_database_t *which)
+{
+    return atoi(port_in(which));
+}
+
+test_database_t test_database_at(test_t *test, const test_database_t *which, int port)
+{
+    const char *digits = port_in(which);
+    test_database_t other = *which;
+
+    other.params = apr_psprintf(test->pool, "%.*s%d%s", (int)(digits - which->params),
+                                which->params, port, digits + strspn(digits, "0123456789"));
+    return other;
+}
+
 void test_database_sql(const test_database_t *which, const char *sql)
 {
     const apr_dbd_driver_t *driver;

@@ -51,6 +51,10 @@ struct CMUnitTest test_absent(const test_database_t *database);
 /** An open database for one test, by a direct source. */
 djs_database_t *test_database_open(test_t *test, const test_database_t *which);
 
+/** The port of one that has a server; and the same database at another port, of a proxy. */
+int test_database_port(const test_database_t *which);
+test_database_t test_database_at(test_t *test, const test_database_t *which, int port);
+
 /** Run statements on a connection of their own, as an administrator would beside us. */
 void test_database_sql(const test_database_t *which, const char *sql);
 

@@ -15,6 +15,9 @@
 
 #define PAIRS_MAX 64
 
+/* For an answer that does not come, since the server has not heard all of the request. */
+#define ANSWER_WITHIN 3000
+
 /* A client and the connection to the server that is its own. */
 typedef struct pair_t {
     lossy_t *lossy;
@@ -29,7 +32,8 @@ struct lossy_t {
     pthread_t thread;
     pair_t pairs[PAIRS_MAX];
     int pair_count;
-    const char *marker; /* NULL: nothing is to be lost */
+    const char *marker; /* NULL: nothing is to be lost; "": anything */
+    int passes;         /* so many that have it are not */
     loss_t loss;
     void (*meanwhile)(void *baton);
     void *baton;
@@ -73,8 +77,10 @@ static int is_to_be_lost(lossy_t *lossy, const char *data, size_t len)
 
     pthread_mutex_lock(&lossy->lock);
     if (lossy->marker != NULL && memmem(data, len, lossy->marker, strlen(lossy->marker)) != NULL) {
+        found = lossy->passes-- == 0;
+    }
+    if (found) {
         lossy->marker = NULL;
-        found = 1;
     }
     pthread_mutex_unlock(&lossy->lock);
     return found;
@@ -83,9 +89,11 @@ static int is_to_be_lost(lossy_t *lossy, const char *data, size_t len)
 static void lose(pair_t *pair, const char *data, size_t len)
 {
     lossy_t *lossy = pair->lossy;
+    struct pollfd answers = { pair->server, POLLIN, 0 };
     char answer[4096];
 
-    if (lossy->loss == LOSE_ANSWER && send_all(pair->server, data, len)) {
+    if (lossy->loss == LOSE_ANSWER && send_all(pair->server, data, len)
+        && poll(&answers, 1, ANSWER_WITHIN) > 0) {
         (void)!recv(pair->server, answer, sizeof(answer), 0);
     }
     if (lossy->meanwhile != NULL) {
@@ -202,6 +210,17 @@ void lossy_lose(lossy_t *lossy, loss_t loss, const char *marker, void (*meanwhil
     lossy->meanwhile = meanwhile;
     lossy->baton = baton;
     lossy->marker = marker;
+    lossy->passes = 0;
+    pthread_mutex_unlock(&lossy->lock);
+}
+
+void lossy_lose_nth(lossy_t *lossy, loss_t loss, int passes)
+{
+    pthread_mutex_lock(&lossy->lock);
+    lossy->loss = loss;
+    lossy->meanwhile = NULL;
+    lossy->marker = "";
+    lossy->passes = passes;
     pthread_mutex_unlock(&lossy->lock);
 }
 

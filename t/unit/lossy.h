@@ -26,6 +26,8 @@ int lossy_port(const lossy_t *lossy);
  */
 void lossy_lose(lossy_t *lossy, loss_t loss, const char *marker, void (*meanwhile)(void *baton),
                 void *baton);
+/** Lose whichever request comes after @a passes others, or its answer. */
+void lossy_lose_nth(lossy_t *lossy, loss_t loss, int passes);
 /** How many were lost. */
 int lossy_count(lossy_t *lossy);
 

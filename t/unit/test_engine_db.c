@@ -321,19 +321,6 @@ typedef struct lost_t {
     const char *key;
 } lost_t;
 
-static test_database_t through_proxy(test_t *test, const test_database_t *which, lossy_t **lossy)
-{
-    const char *at = strstr(which->params, "port=");
-    test_database_t other = *which;
-
-    assert_non_null(at);
-    *lossy = lossy_start(test, atoi(at + 5));
-    other.params = apr_psprintf(test->pool, "%.*sport=%d%s", (int)(at - which->params),
-                                which->params, lossy_port(*lossy),
-                                at + 5 + strspn(at + 5, "0123456789"));
-    return other;
-}
-
 static int open_lossy(void **state)
 {
     test_database_t other;
@@ -344,7 +331,8 @@ static int open_lossy(void **state)
     lost = apr_pcalloc(((test_t *)made)->pool, sizeof(*lost));
     lost->contract.test = *(test_t *)made;
     lost->which = *state;
-    other = through_proxy(&lost->contract.test, lost->which, &lost->lossy);
+    lost->lossy = lossy_start(&lost->contract.test, test_database_port(lost->which));
+    other = test_database_at(&lost->contract.test, lost->which, lossy_port(lost->lossy));
     lost->contract.engine = open_db(&lost->contract.test, &other);
     lost->key = contract_key(&lost->contract.test);
     *state = lost;
