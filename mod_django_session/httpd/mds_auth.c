@@ -41,16 +41,27 @@ static const char *asked_for(request_rec *r)
     return *uri == '/' ? uri : "/";
 }
 
+/* The whole address; behind a proxy that does TLS with its scheme, as Django's build_absolute_uri(). */
+static const char *whole(request_rec *r, const char *uri)
+{
+    const char *host = apr_table_get(r->headers_in, "Host");
+
+    if (host && mds_is_secure(r) && strcmp(ap_http_scheme(r), "https") != 0) {
+        return apr_pstrcat(r->pool, "https://", host, uri, NULL);
+    }
+    return ap_construct_url(r->pool, uri, r);
+}
+
 /* redirect_to_login(): a login page on another site needs the whole address to come back. */
 static const char *login_page(request_rec *r, const djs_settings_t *settings)
 {
     const char *next = asked_for(r);
-    const char *here = ap_construct_url(r->pool, "/", r);
+    const char *here = whole(r, "/");
     const char *url = settings->login_url;
     djs_ctx_t ctx = { .pool = r->pool };
 
     if ((*url != '/' || url[1] == '/') && strncasecmp(url, here, strlen(here)) != 0) {
-        next = ap_construct_url(r->pool, next, r);
+        next = whole(r, next);
     }
     return djs_url_login(&ctx, url, settings->redirect_field_name, next);
 }

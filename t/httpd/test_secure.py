@@ -3,6 +3,7 @@
 import http.client
 import ssl
 import subprocess
+import urllib.parse
 
 import pytest
 
@@ -47,6 +48,12 @@ SSLCertificateFile "@DIR@/tls.pem"
 <VirtualHost *:{proxied}>
 RemoteIPProxyProtocol On
 </VirtualHost>
+<Location "/closed">
+AuthType Django
+Require valid-user
+DjangoLoginURL https://sso.example/in
+DjangoUnauthenticated redirect
+</Location>
 ErrorDocument 404 /cgi/reply?h=Django-Session-Set:a=1
 """, modules=["ssl", "socache_shmcb", "remoteip", "http2"], start=False)
     made.expect("AH01873", "AH01906", "AH01909")  # mod_ssl: no cache, a certificate of our own
@@ -144,6 +151,15 @@ def test_a_load_balancer_that_speaks_the_proxy_protocol_is_trusted(server):
 
     assert ["; Secure" in line for line in lines("X-Forwarded-Proto: https")] == [True]
     assert ["; Secure" in line for line in lines()] == [False]
+
+
+@pytest.mark.parametrize("headers,scheme", [(FORWARDED, "https"), ([], "http")])
+def test_the_way_back_from_a_login_page_elsewhere_has_the_clients_scheme(server, headers, scheme):
+    for host in ("setenvif", "remoteip-internal"):
+        answer = server.get("/closed?a", [("Host", f"{host}.example:8443"), *headers])
+        assert answer.status == 302
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(answer.get("Location")).query)
+        assert query == {"next": [f"{scheme}://{host}.example:8443/closed?a"]}
 
 
 def test_a_server_that_says_https_of_itself_is_believed(server):
