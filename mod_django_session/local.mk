@@ -71,6 +71,8 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/settings.h \
 	mod_django_session/core/signing.c \
 	mod_django_session/core/signing.h \
+	mod_django_session/core/sso.c \
+	mod_django_session/core/sso.h \
 	mod_django_session/core/update.c \
 	mod_django_session/core/update.h \
 	mod_django_session/core/url.c \
@@ -178,6 +180,7 @@ mod_django_session_mod_django_session_la_SOURCES = \
 	mod_django_session/httpd/mds_require.c \
 	mod_django_session/httpd/mds_server.c \
 	mod_django_session/httpd/mds_shm.c \
+	mod_django_session/httpd/mds_sso.c \
 	mod_django_session/httpd/mds_stream.c \
 	mod_django_session/httpd/mds_upgrade.c \
 	mod_django_session/httpd/messages.def \

@@ -39,6 +39,7 @@ UNIT_TESTS = \
 	t/unit/test_session \
 	t/unit/test_settings \
 	t/unit/test_signing \
+	t/unit/test_sso \
 	t/unit/test_stores \
 	t/unit/test_support \
 	t/unit/test_throttle \

@@ -27,8 +27,8 @@ typedef struct djs_export_facts_t {
  * DJANGO_SESSION_* and DJANGO_USER_* as settings->env says. Loads the session unless it says Off.
  * Every name is told: those that have no value now with NULL, so that nobody else's is taken for
  * ours, unless facts->cleared; those of selectors always. A value that is too large is left out;
- * DJANGO_SESSION_OVERFLOW then has its size (of several the largest) and @a overflow (may be NULL) gets
- * it too, for the log, else 0. A selected text with NUL or a lone surrogate is left out, too.
+ * DJANGO_SESSION_OVERFLOW then has its size (of several the largest) and @a overflow (may be NULL)
+ * gets it too, for the log, else 0. A selected text with NUL or a lone surrogate is left out, too.
  * DJS_ESTORE: status `error` and its reason were told, nothing else.
  */
 apr_status_t djs_export_env(djs_ctx_t *ctx, const djs_export_facts_t *facts, djs_export_fn put,

@@ -1065,6 +1065,30 @@ static void leave_behind(djs_session_t *session, owed_t owed)
     session->current.was_seen = 0;
 }
 
+apr_status_t djs_session_claim(djs_ctx_t *ctx, djs_session_t *session)
+{
+    apr_status_t rv = djs_session_load(ctx, session);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (session->status != DJS_SESSION_ACTIVE || is_stateless(session->site)) {
+        return APR_NOTFOUND;
+    }
+    leave_behind(session, OWED_CLEAN);
+    rv = kill_old(ctx, session);
+    if (rv == DJS_ECONFLICT || rv == DJS_EINTERRUPTED) {
+        djs_forget(ctx);
+        return APR_NOTFOUND;
+    }
+    if (rv == APR_SUCCESS && remove_record(ctx, session, session->old.key) != APR_SUCCESS) {
+        djs_forget(ctx); /* it is dead, and will be cleared */
+    }
+    session->old.key = NULL;
+    session->owed = OWED_NOTHING;
+    return rv;
+}
+
 void djs_session_flush(djs_ctx_t *ctx, djs_session_t *session)
 {
     djs_session_clear(ctx, session);

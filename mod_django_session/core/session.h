@@ -243,6 +243,13 @@ apr_status_t djs_session_rebase(djs_ctx_t *ctx, djs_session_t *session,
                                 const djs_session_changes_t *changes) DJS_MUST_CHECK;
 
 /**
+ * Take the record out of the store for good, keeping what was read. Of all who try, in whatever process,
+ * one gets APR_SUCCESS; the others, and who comes when there is none or when it was changed since it was
+ * read, APR_NOTFOUND. DJS_ESTORE: it may be gone. The session has no key then.
+ */
+apr_status_t djs_session_claim(djs_ctx_t *ctx, djs_session_t *session) DJS_MUST_CHECK;
+
+/**
  * flush(): clear, delete the record, no key. The record goes when the host saves
  * (djs_middleware_finish) or, outside a request, with djs_session_settle(): an answer that fails
  * half-way deletes nothing.

@@ -14,6 +14,7 @@
 #include "csrf.h"
 #include "export.h"
 #include "hashers.h"
+#include "sso.h"
 #include "url.h"
 #include "value.h"
 
@@ -812,6 +813,9 @@ static const kind_t kinds[DJS_KIND_COUNT] = {
     [DJS_KIND_ORIGINS] = { parse_texts_or_none, print_texts_or_none, 1, djs_csrf_is_origin,
                            "https://HOST[:PORT], https://*.HOST, or as before Django 4.0 HOST and "
                            ".HOST; no path" },
+    [DJS_KIND_HOSTS] = { parse_texts_or_none, print_texts_or_none, 1, djs_sso_is_host,
+                         "https://HOST[:PORT], http://HOST[:PORT], or HOST[:PORT], which is https; "
+                         "no path" },
     [DJS_KIND_EXPORT] = { parse_export, print_export, 1, NULL, NULL },
     [DJS_KIND_CACHE] = { parse_cache, print_cache, 1, NULL, NULL },
     [DJS_KIND_HASHERS] = { parse_hashers, print_hashers, 1, NULL, NULL },
@@ -968,6 +972,7 @@ static void copy_member(apr_pool_t *pool, djs_settings_t *settings, const djs_se
     case DJS_KIND_SECRETS:
     case DJS_KIND_NAMES:
     case DJS_KIND_ORIGINS:
+    case DJS_KIND_HOSTS:
         if (*(apr_array_header_t **)member) {
             *(apr_array_header_t **)member = copy_texts(pool, *(apr_array_header_t **)member);
         }
@@ -1034,6 +1039,7 @@ int djs_settings_equal(const djs_settings_t *a, const djs_settings_t *b,
     case DJS_KIND_SECRETS:
     case DJS_KIND_NAMES:
     case DJS_KIND_ORIGINS:
+    case DJS_KIND_HOSTS:
         return lists_equal(*(apr_array_header_t *const *)left,
                            *(apr_array_header_t *const *)right);
     default:

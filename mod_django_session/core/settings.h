@@ -89,6 +89,7 @@ typedef struct djs_settings_t {
 /** May a value of this kind be made of several arguments? */
 #define DJS_KIND_IS_MANY(kind)                                                                     \
     ((kind) == DJS_KIND_SECRETS || (kind) == DJS_KIND_NAMES || (kind) == DJS_KIND_ORIGINS          \
+     || (kind) == DJS_KIND_HOSTS                                                                   \
      || (kind) == DJS_KIND_EXPORT || (kind) == DJS_KIND_CACHE || (kind) == DJS_KIND_HASHERS        \
      || (kind) == DJS_KIND_THROTTLE)
 
@@ -113,6 +114,7 @@ typedef enum djs_setting_kind_t {
     DJS_KIND_SECRETS,
     DJS_KIND_NAMES,
     DJS_KIND_ORIGINS,
+    DJS_KIND_HOSTS,
     DJS_KIND_EXPORT,
     DJS_KIND_CACHE,
     DJS_KIND_HASHERS,

@@ -346,6 +346,8 @@ int mds_take_param_of_file(request_rec *r);
 int mds_hide_params(request_rec *r);
 /** The key that came in these settings' parameter; NULL: none. Secret. */
 const char *mds_url_key(const mds_request_t *request, const djs_settings_t *settings);
+/** Hide what a parameter holds from all that tell of the address: logs, mod_status. */
+void mds_hide_in_address(request_rec *r, const char *name);
 /** Keys come here in addresses, or one did: no cache and no other site is to hear of it. */
 int mds_has_param(request_rec *r);
 
@@ -419,6 +421,7 @@ void mds_body_register(void);
 int mds_body_peek(request_rec *r, djs_bytes_t *beginning, int *whole);
 /** An internal redirect of a request whose body was looked at: it has filters of its own. */
 void mds_body_follow(request_rec *r);
+void mds_sso_register(void);           /* mds_sso.c */
 
 void mds_filter_register(void);        /* mds_filter.c */
 /** The answer has a Set-Cookie of this name. */

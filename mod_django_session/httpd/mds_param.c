@@ -109,6 +109,12 @@ int mds_hide_params(request_rec *r)
     return DECLINED;
 }
 
+void mds_hide_in_address(request_rec *r, const char *name)
+{
+    edit(r, name, MASK, NULL);
+    ap_update_child_status(r->connection->sbh, SERVER_BUSY_WRITE, r);
+}
+
 const char *mds_url_key(const mds_request_t *request, const djs_settings_t *settings)
 {
     if (!settings->url_param || !request->url_param

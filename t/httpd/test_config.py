@@ -20,7 +20,7 @@ GOOD = {"DURATION": "5min", "TIMEOUT": "250ms", "LIMIT": "8h", "PERIOD": "8h", "
         "SECRET": "env:HOME",
         "SECRETS": "file:/one env:TWO", "NAMES": "a.b c.d", "EXPORT": "On cart=CART",
         "HASHERS": "pbkdf2_sha256=600000 argon2 md5", "NUMBER": "7", "THROTTLE": "9/2h Off",
-        "ORIGINS": "https://*.x.example .y.example",
+        "ORIGINS": "https://*.x.example .y.example", "HOSTS": "www.x.example http://y.example:8080",
         "CACHE": "memcached://127.0.0.1:11211 format=pylibmc prefix=x timeout=250ms"}
 BAD = {"FLAG": ["Maybe", '""'], "DURATION": ["garbage", "-5", "1.5", "9999999999999999999", '""'],
        "TIMEOUT": ["0", "-1s", "soon"], "LIMIT": ["0", "1500ms", "never"],
@@ -30,6 +30,7 @@ BAD = {"FLAG": ["Maybe", '""'], "DURATION": ["garbage", "-5", "1.5", "9999999999
        "IDENTIFIER": ["a.b", '""'], "URL": ["x", '"/a b"', "javascript:x"],
        "NAME": ["../x", '""'], "PATH": ['""'], "SECRET": ["file:", '""'], "SECRETS": ['"" one'],
        "NAMES": ['"a;b"'], "ORIGINS": ["*", "https://x.example/", "*.x.example", '""'],
+       "HOSTS": ["*", "https://x.example/", "*.x.example", "ftp://x.example", "a@x.example", '""'],
        "HASHERS": ["sha512", "md5=1", "pbkdf2_sha256=0", "md5 md5", '""'],
        "NUMBER": ["0", "65", "x", '""'],
        "THROTTLE": ["5/5min", "5/5min 1", "0/1s Off", "5/5min Off Off", '""'],

@@ -282,6 +282,9 @@ CASES = {
     "DjangoAuthBackends": Case("some.other.Backend", 302, "django.contrib.auth.backends.ModelBackend",
                                "ada", user("REMOTE_USER"), LOGIN),
 
+    "DjangoSsoHosts": Case("https://outer.example", None, "None", None,
+                           "httpd/test_sso.py::test_tickets_are_for_the_hosts_that_are_named"),
+
     # Against forged requests.
     "DjangoCsrf": Case("On", ["DJANGO_CSRF_TOKEN"], "Off", [], one_of("DJANGO_CSRF_TOKEN")),
     "DjangoCsrfTrustedOrigins": Case(

@@ -478,6 +478,35 @@ static void a_session_changed_meanwhile_is_a_conflict(void **state)
     assert_number(memory_engine_count(site->memory), 1, "the new record was taken back");
 }
 
+static void of_two_who_claim_a_record_one_gets_it(void **state)
+{
+    test_t *test = *state;
+    memory_site_t *site = site_with_session(test);
+    djs_session_t *one = memory_site_session(test->ctx, site, KEY);
+    djs_session_t *other = memory_site_session(test->ctx, site, KEY);
+
+    assert_status(test->ctx, djs_session_load(test->ctx, other), APR_SUCCESS, "both have read it");
+    assert_status(test->ctx, djs_session_claim(test->ctx, one), APR_SUCCESS, "the first");
+    assert_status(test->ctx, djs_session_claim(test->ctx, other), APR_NOTFOUND, "the second");
+    assert_number(memory_engine_count(site->memory), 0, "it is gone");
+    assert_true(djs_session_has_key(test->ctx, one, djs_bytes("a")));
+    assert_null(djs_session_key(one));
+    assert_status(test->ctx, djs_session_claim(test->ctx, memory_site_session(test->ctx, site, KEY)),
+                  APR_NOTFOUND, "who comes later");
+}
+
+static void a_record_that_was_changed_meanwhile_is_nobodys_to_claim(void **state)
+{
+    test_t *test = *state;
+    memory_site_t *site = site_with_session(test);
+    djs_session_t *session = memory_site_session(test->ctx, site, KEY);
+
+    assert_status(test->ctx, djs_session_load(test->ctx, session), APR_SUCCESS, "read");
+    memory_site_put(test->ctx, site, KEY, "{\"a\":2}", LATER);
+    assert_status(test->ctx, djs_session_claim(test->ctx, session), APR_NOTFOUND, "claimed");
+    assert_text(memory_site_get(test->ctx, site, KEY), "{\"a\":2}", "the other's change stays");
+}
+
 static void clear_then_save_keeps_the_key_and_asks_for_the_record_once(void **state)
 {
     test_t *test = *state;
@@ -860,6 +889,8 @@ int main(void)
         TEST(a_store_that_is_down_is_asked_once_and_nothing_is_concluded),
         TEST(a_store_that_fails_in_the_middle_of_a_move_loses_nothing),
         TEST(a_reload_forgets_everything_but_the_key),
+        TEST(of_two_who_claim_a_record_one_gets_it),
+        TEST(a_record_that_was_changed_meanwhile_is_nobodys_to_claim),
         TEST(a_rebase_puts_the_changes_on_top_of_what_is_stored_now),
         TEST(a_rebased_cycle_still_cycles),
         TEST(whether_a_session_is_valid_is_decided_when_it_is_read),

@@ -70,6 +70,7 @@ static const struct { const char *first, *second; } examples[DJS_KIND_COUNT] = {
     [DJS_KIND_SECRETS] = { "file:/one exec:/bin/one", "env:TWO" },
     [DJS_KIND_NAMES] = { "one", "two three" },
     [DJS_KIND_ORIGINS] = { "https://one.example", "https://*.two.example:8443 .three" },
+    [DJS_KIND_HOSTS] = { "www.example", "https://www.example http://shop.example:8080" },
     [DJS_KIND_CACHE] = { "memcached://one:1,[::1]:2 prefix=p", "shm://two?size=2m pool=3" },
     [DJS_KIND_NUMBER] = { "1", "64" },
     [DJS_KIND_THROTTLE] = { "3/1h Off", "Off" },
