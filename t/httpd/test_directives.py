@@ -244,9 +244,9 @@ CASES = {
 
     # What the application sees and may do.
     "DjangoSessionEarly": Case(
-        "On", None, "Off", None, "test_expr.py::test_early_belongs_to_each_virtual_host"),
+        "On", None, "Off", None, "httpd/test_expr.py::test_early_belongs_to_each_virtual_host"),
     "DjangoStreamCheck": Case(
-        "1h", None, "Off", None, "test_streams.py::test_a_section_has_its_own_check"),
+        "1h", None, "Off", None, "httpd/test_streams.py::test_a_section_has_its_own_check"),
     "DjangoSessionEnv": Case("n=OUTER", ["OUTER"], "n=INNER", ["INNER"], one_of("OUTER", "INNER")),
     "DjangoSessionHeader": Case("n=X-Outer", ["HTTP_X_OUTER"], "n=X-Inner", ["HTTP_X_INNER"],
                                 one_of("HTTP_X_OUTER", "HTTP_X_INNER")),
@@ -254,7 +254,6 @@ CASES = {
     "DjangoSessionUpdate": Case("On", True, "Off", False,
                                 lambda place: place.ask("change").cookie() is not None,
                                 "DjangoSession On\n"),
-    "DjangoSessionEarly": Case("On", None, "Off", None, "httpd/test_expr.py::test_early_shows_the_session_to_the_servers_rules"),
 
     # Logins.
     "DjangoLoginURL": Case("/outer", "/outer", "/inner", "/inner", location("path"),
