@@ -73,6 +73,8 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/signing.h \
 	mod_django_session/core/sso.c \
 	mod_django_session/core/sso.h \
+	mod_django_session/core/template.c \
+	mod_django_session/core/template.h \
 	mod_django_session/core/update.c \
 	mod_django_session/core/update.h \
 	mod_django_session/core/url.c \
@@ -173,6 +175,10 @@ mod_django_session_mod_django_session_la_SOURCES = \
 	mod_django_session/httpd/mds_csrf.c \
 	mod_django_session/httpd/mds_export.c \
 	mod_django_session/httpd/mds_expr.c \
+	mod_django_session/httpd/mds_login.c \
+	mod_django_session/httpd/mds_login_page.c \
+	mod_django_session/httpd/mds_page.c \
+	mod_django_session/httpd/mds_page.h \
 	mod_django_session/httpd/mds_param.c \
 	mod_django_session/httpd/mds_filter.c \
 	mod_django_session/httpd/mds_password.c \

@@ -42,6 +42,7 @@ UNIT_TESTS = \
 	t/unit/test_sso \
 	t/unit/test_stores \
 	t/unit/test_support \
+	t/unit/test_template \
 	t/unit/test_throttle \
 	t/unit/test_turns \
 	t/unit/test_update \

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include <apr_lib.h>
 #include <apr_tables.h>
 
 #include "encode.h"
@@ -187,4 +188,81 @@ int djs_url_is_clean(const char *url)
     for (at = (const unsigned char *)url; *at > 0x20 && *at != 0x7f; at++) {
     }
     return *url != '\0' && *at == '\0';
+}
+
+/* ---- addresses that lead back ---- */
+
+static const char *trim(apr_pool_t *pool, const char *text)
+{
+    apr_size_t len;
+
+    text += strspn(text, " \t\r\n\v\f");
+    len = strlen(text);
+    while (len > 0 && strchr(" \t\r\n\v\f", text[len - 1])) {
+        len--;
+    }
+    return apr_pstrmemdup(pool, text, len);
+}
+
+/* The length of the scheme as Python's urlsplit() sees one; 0: there is none. */
+static apr_size_t scheme_length(const char *url)
+{
+    apr_size_t len = 0;
+
+    if (!apr_isalpha(url[0])) {
+        return 0;
+    }
+    while (apr_isalnum(url[len]) || (url[len] && strchr("+-.", url[len]))) {
+        len++;
+    }
+    return url[len] == ':' ? len : 0;
+}
+
+/* One reading of it: _url_has_allowed_host_and_scheme(). */
+static int leads_here(const char *url, const char *host, int secure)
+{
+    apr_size_t scheme = scheme_length(url);
+    const char *rest = scheme ? url + scheme + 1 : url;
+    int has_host = strncmp(rest, "//", 2) == 0;
+    apr_size_t host_len = has_host ? strcspn(rest + 2, "/?#") : 0;
+
+    /* Browsers take more slashes than two for a host as well. */
+    if (strncmp(url, "///", 3) == 0 || ((scheme || has_host) && host_len == 0)) {
+        return 0;
+    }
+    if (host_len > 0 && (strlen(host) != host_len || strncmp(rest + 2, host, host_len) != 0)) {
+        return 0;
+    }
+    if (scheme) {
+        return (scheme == 5 && strncasecmp(url, "https", 5) == 0)
+               || (!secure && scheme == 4 && strncasecmp(url, "http", 4) == 0);
+    }
+    return host_len == 0 || !secure;
+}
+
+int djs_url_is_safe_next(djs_ctx_t *ctx, const char *next, const char *host, int secure)
+{
+    const char *url;
+    char *slashed, *c;
+
+    if (!next || strlen(next) > DJS_URL_NEXT_MAX) {
+        return 0;
+    }
+    url = trim(ctx->pool, next);
+    slashed = apr_pstrdup(ctx->pool, url);
+    for (c = slashed; *c; c++) {
+        if ((unsigned char)*c <= ' ' || *c == 0x7f) {
+            return 0;
+        }
+        if (*c == '\\') {
+            *c = '/';
+        }
+    }
+    return *url && (unsigned char)*url < 0x80 && leads_here(url, host, secure)
+           && leads_here(slashed, host, secure);
+}
+
+const char *djs_url_location(djs_ctx_t *ctx, const char *url)
+{
+    return djs_quote(ctx->pool, djs_bytes(trim(ctx->pool, url)), "/#%[]=:;$&()+,!?*@'~");
 }

@@ -33,4 +33,23 @@ djs_bytes_t djs_url_unquote_plus(djs_ctx_t *ctx, djs_bytes_t text);
 /** A text that can stand in a Location header: no control character, no space, not empty. */
 int djs_url_is_clean(const char *url);
 
+/** Longest address that leads back, in bytes. */
+#define DJS_URL_NEXT_MAX 2048
+
+/**
+ * url_has_allowed_host_and_scheme(): may a visitor be sent there, because a parameter says so?
+ *
+ * Paths and addresses of this host, of http or https; under https not of http. What browsers make of
+ * backslashes is looked at as well. Stricter than Django: no control character or space anywhere but
+ * around it, no byte beyond ASCII in front, no more than DJS_URL_NEXT_MAX bytes.
+ *
+ * @param next    NULL or what the parameter holds; hostile
+ * @param host    the request's Host header, with its port if it has one
+ * @param secure  it came over TLS
+ */
+int djs_url_is_safe_next(djs_ctx_t *ctx, const char *next, const char *host, int secure);
+
+/** iri_to_uri(): as it can stand in a Location header, spaces around it dropped. In ctx->pool. */
+const char *djs_url_location(djs_ctx_t *ctx, const char *url);
+
 #endif

@@ -66,6 +66,8 @@ struct mds_dir_t {
     int auth;          /* and it was Django */
     int passwords_set; /* a provider of users was said here */
     int passwords;     /* and it was django */
+    int handler_set;   /* SetHandler was said here */
+    int handler;       /* and it was a page of ours */
     int transient;     /* from an .htaccess file: lives with the request */
     int seen;          /* the check at start has judged it */
     mds_dir_t *next_section; /* the next that was made at start */
@@ -93,6 +95,8 @@ struct mds_view_t {
     const djs_settings_t *settings; /* complete */
     int auth;              /* AuthType Django in the configuration */
     int passwords;         /* passwords of its users are asked for */
+    int pages;             /* there is a page of ours */
+    const struct djs_template_t *page; /* of those; NULL: it is not read yet */
     int on;                /* DjangoSession On, or AuthType Django in the configuration */
     const djs_site_t *site; /* NULL until it is opened */
     int transient;         /* lives with a request */
@@ -330,6 +334,12 @@ mds_login_t mds_password_check(request_rec *r, const djs_site_t *site, mds_attem
 
 /** Answer with 429, and say when to come back. */
 int mds_password_too_often(request_rec *r, const mds_attempt_t *attempt);
+
+/* ---- our own pages: mds_login.c, mds_page.c ---- */
+
+int mds_login_handler(request_rec *r);
+/** Is this the name of one? */
+int mds_is_login_handler(const char *handler);
 
 /* ---- mds_basic.c ---- */
 

@@ -53,6 +53,15 @@ static const char *resolve_secret(apr_pool_t *pool, const char *spec)
     return path ? apr_pstrcat(pool, apr_pstrmemdup(pool, spec, prefix), path, NULL) : spec;
 }
 
+static const char *below(apr_pool_t *pool, const char *folder, const char *path)
+{
+    char *merged = NULL;
+
+    return apr_filepath_merge(&merged, folder, path, APR_FILEPATH_SECUREROOT, pool) == APR_SUCCESS
+               ? merged
+               : "/"; /* no file, so it is never read */
+}
+
 /*
  * What only the server can make of a value. Whether there is an engine of this name is judged when
  * all modules are loaded.
@@ -67,7 +76,10 @@ static void adapt(cmd_parms *cmd, const djs_setting_row_t *row, const char *valu
         *adapted = resolve_secret(cmd->pool, value);
     }
     else if (row->kind == DJS_KIND_PATH) {
-        path = ap_server_root_relative(cmd->pool, value);
+        /* In an .htaccess file beside it, and not above. */
+        path = ap_check_cmd_context(cmd, NOT_IN_HTACCESS)
+                   ? below(cmd->pool, cmd->path, value)
+                   : ap_server_root_relative(cmd->pool, value);
         *adapted = path ? path : value;
     }
     else if (row->id == DJS_SETTING_ENGINE && djs_stores_engine_name(value)) {
@@ -118,6 +130,16 @@ static const char *note_provider(cmd_parms *cmd, void *section, const char *prov
     return NULL;
 }
 
+static const char *note_handler(cmd_parms *cmd, void *section, const char *handler)
+{
+    mds_dir_t *dir = section;
+
+    (void)cmd;
+    dir->handler_set = 1;
+    dir->handler = mds_is_login_handler(handler);
+    return NULL;
+}
+
 static const char *note_driver(cmd_parms *cmd, void *section, const char *driver)
 {
     (void)section;
@@ -149,6 +171,7 @@ const command_rec mds_commands[] = {
                     "noted by mod_django_session"),
     AP_INIT_ITERATE("AuthFormProvider", note_provider, NULL, OR_AUTHCFG,
                     "noted by mod_django_session"),
+    AP_INIT_TAKE1("SetHandler", note_handler, NULL, OR_FILEINFO, "noted by mod_django_session"),
     AP_INIT_TAKE1("DBDriver", note_driver, NULL, RSRC_CONF, "noted by mod_django_session"),
     AP_INIT_TAKE1("DBDParams", note_params, NULL, RSRC_CONF, "noted by mod_django_session"),
     { .name = NULL }
@@ -178,6 +201,8 @@ static mds_dir_t *merge(apr_pool_t *pool, const mds_dir_t *outer, const mds_dir_
     merged->where = inner->where ? inner->where : outer->where;
     merged->auth_set = outer->auth_set || inner->auth_set;
     merged->auth = inner->auth_set ? inner->auth : outer->auth;
+    merged->handler_set = outer->handler_set || inner->handler_set;
+    merged->handler = inner->handler_set ? inner->handler : outer->handler;
     merged->passwords_set = outer->passwords_set || inner->passwords_set;
     merged->passwords = inner->passwords_set ? inner->passwords : outer->passwords;
     merged->transient = outer->transient || inner->transient;

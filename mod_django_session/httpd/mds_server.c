@@ -6,7 +6,7 @@
  * child then has its own copy of everything, with connections of its own, which end before those
  * pools of mod_dbd do that lent them.
  */
-#include "mds.h"
+#include "mds_page.h"
 
 #include <unistd.h>
 
@@ -246,8 +246,9 @@ static mds_view_t *make_view(apr_pool_t *pool, const mds_dir_t *dir, mds_server_
     view->transient = dir->transient;
     view->settings = djs_settings_complete(pool, dir->set);
     view->auth = dir->auth;
-    view->passwords = dir->passwords;
-    view->on = view->settings->session || view->auth
+    view->passwords = dir->passwords || dir->handler;
+    view->pages = dir->handler;
+    view->on = view->settings->session || view->auth || view->pages
                || (view->settings->csrf == DJS_CSRF_MODE_ON && view->settings->csrf_use_sessions);
     return view;
 }
@@ -373,6 +374,9 @@ static apr_status_t open_view(djs_ctx_t *ctx, mds_view_t *view)
     djs_site_t *site;
     apr_status_t rv = mds_view_check(ctx, view);
 
+    if (rv == APR_SUCCESS) {
+        rv = mds_page_open(ctx, view);
+    }
     if (rv == APR_SUCCESS) {
         rv = open_store(ctx, view, &store);
     }

@@ -267,6 +267,15 @@ CASES = {
     "DjangoUsernameField": Case("email", "a@b.example", "username", "ada", user("REMOTE_USER"),
                                 LOGIN),
     "DjangoUserIdField": Case("member_no", 302, "id", "ada", user("REMOTE_USER"), LOGIN),
+    "DjangoLoginTemplate": Case("@DIR@/outer", None, "@DIR@/inner", None,
+                                "httpd/test_login.py::test_an_administrators_template_is_filled_in"),
+    "DjangoLoginRedirectURL": Case(
+        "/outer", None, "/inner", None,
+        "httpd/test_login.py::test_the_settings_say_where_to_go_and_by_which_field"),
+    "DjangoLogoutRedirectURL": Case("/outer", None, "/inner", None,
+                                    "httpd/test_login.py::test_where_links_may_log_out_they_do"),
+    "DjangoLogoutGet": Case("On", None, "Off", None,
+                            "httpd/test_login.py::test_where_links_may_log_out_they_do"),
     "DjangoPasswordHashers": Case("md5", None, "pbkdf2_sha256=870000 md5", None,
                                   "httpd/test_basic.py::test_md5_counts_only_where_it_is_named"),
     "DjangoLoginThreads": Case(

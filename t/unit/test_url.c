@@ -98,12 +98,81 @@ static void a_parameter_is_taken_out_or_hidden_and_the_rest_stays(void **state)
     }
 }
 
+/* @HOST@ stands for the host of the request. */
+static const char *replace_host(apr_pool_t *pool, const char *text, const char *host)
+{
+    const char *at = strstr(text, "@HOST@");
+
+    return at ? apr_pstrcat(pool, apr_pstrmemdup(pool, text, (apr_size_t)(at - text)), host,
+                            replace_host(pool, at + 6, host), NULL)
+              : text;
+}
+
+/* The table of attacks: what a browser would be led away by. */
+static void who_logs_in_is_led_back_to_this_host_only(void **state)
+{
+    test_t *test = *state;
+    const json_t *cases = test_vectors(test->pool, "redirects.json", 100);
+    const json_t *a_case;
+    size_t i, refused = 0;
+
+    json_array_foreach(cases, i, a_case) {
+        const char *name = vector_name(test->pool, a_case);
+        int safe = json_is_true(json_object_get(a_case, "safe"));
+        const char *next = replace_host(test->pool, vector_need(a_case, "next"), "h.example:8080");
+
+        assert_number(djs_url_is_safe_next(test->ctx, next, "h.example:8080", 0), safe, name);
+        refused += !safe;
+        if (safe) {
+            assert_true(djs_url_is_clean(djs_url_location(test->ctx, next)));
+        }
+    }
+    assert_true(refused >= 60);
+    assert_number(djs_url_is_safe_next(test->ctx, NULL, "h.example", 0), 0, "none");
+}
+
+static void a_secure_host_does_not_lead_back_to_an_insecure_one(void **state)
+{
+    static const struct { const char *next; int safe; } cases[] = {
+        { "https://h.example/x", 1 }, { "http://h.example/x", 0 }, { "//h.example/x", 0 },
+        { "/x", 1 }, { "x", 1 }, { "https://h.example:443/x", 0 }, { "https://H.example/x", 0 },
+    };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_number(djs_url_is_safe_next(test->ctx, cases[i].next, "h.example", 1),
+                      cases[i].safe, cases[i].next);
+    }
+}
+
+static void an_address_is_encoded_for_a_header(void **state)
+{
+    static const struct { const char *url, *location; } cases[] = {
+        { "/a b", "/a%20b" },
+        { " /x ", "/x" },
+        { "/\xc3\xa9?q=\xc3\xa9#\xc3\xa9", "/%C3%A9?q=%C3%A9#%C3%A9" },
+        { "/a%20b?c=%26&d[]=1", "/a%20b?c=%26&d[]=1" },
+        { "/x\r\nSet-Cookie: a=b", "/x%0D%0ASet-Cookie:%20a=b" },
+        { "/\\x\"<>", "/%5Cx%22%3C%3E" },
+    };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_text(djs_url_location(test->ctx, cases[i].url), cases[i].location, cases[i].url);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         TEST(the_way_to_the_login_page_is_djangos),
         TEST(a_parameter_is_taken_out_or_hidden_and_the_rest_stays),
         TEST(an_address_is_clean_without_blanks_and_controls),
+        TEST(who_logs_in_is_led_back_to_this_host_only),
+        TEST(a_secure_host_does_not_lead_back_to_an_insecure_one),
+        TEST(an_address_is_encoded_for_a_header),
     };
 
     return RUN_TESTS(tests);
