@@ -545,6 +545,21 @@ static int check_store(walk_t *walk, mds_server_t *server, const mds_dir_t *dir,
 
 /* ---- the check of every start ---- */
 
+/* Engines of other modules included. */
+static apr_status_t check_url_param(djs_ctx_t *ctx, const mds_view_t *view)
+{
+    const djs_settings_t *settings = view->settings;
+
+    if (settings->url_param && view->site->engine->ops->flags & DJS_ENGINE_STATELESS) {
+        return djs_fail(ctx, DJS_EINVAL,
+                        "DjangoSessionUrlParam %s: an address can carry the key of a session, but with "
+                        "engine %s there is only the whole session, which changes with each save; "
+                        "write DjangoSessionUrlParam None here, or use an engine with a store",
+                        settings->url_param, settings->engine);
+    }
+    return APR_SUCCESS;
+}
+
 static apr_status_t prepare(djs_ctx_t *ctx, mds_view_t *view)
 {
     apr_status_t rv = mds_engine_check(ctx, view->settings->engine);
@@ -558,7 +573,11 @@ static apr_status_t prepare(djs_ctx_t *ctx, mds_view_t *view)
     if (rv != APR_SUCCESS || !(view->on || view->passwords)) {
         return rv;
     }
-    return must_wait(view->settings) ? mds_view_check(ctx, view) : mds_view_open(ctx, view);
+    if (must_wait(view->settings)) {
+        return mds_view_check(ctx, view);
+    }
+    rv = mds_view_open(ctx, view);
+    return rv == APR_SUCCESS ? check_url_param(ctx, view) : rv;
 }
 
 static int judge(walk_t *walk, mds_server_t *server, mds_dir_t *dir)

@@ -299,6 +299,20 @@ def test_a_pickling_site_keeps_its_types_and_a_json_site_leaves_them_alone(make_
     assert not plain.get("/cgi/reply", cookie="sessionid=" + key).all("Set-Cookie")
 
 
+# ---- addresses ----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_address_can_carry_a_session_that_is_no_key(cookie_site, engine):
+    key = "DjangoSecretKey %s\n" % cookie_site.secret_key
+    section = "<Location /here>\nDjangoSessionUrlParam %s\n</Location>\n"
+    server = cookie_site.httpd(key + config(engine, section % "sid"), base=False, start=False)
+    status, output = server.configtest()
+    assert status == 1 and "DJS0101" in output
+    assert "DjangoSessionUrlParam sid" in output and "engine " + engine in output
+    server = cookie_site.httpd(key + config(engine, section % "None"), base=False, start=False)
+    assert server.configtest()[0] == 0
+
+
 # ---- djsession ----------------------------------------------------------------------------------
 
 @pytest.fixture(params=ENGINES)

@@ -5,6 +5,7 @@ and a server that goes away and comes back.
 """
 import json
 import threading
+import urllib.parse
 
 import pytest
 
@@ -72,6 +73,11 @@ def make_cached(make_site):
     for cached in made:
         for server in cached.servers:
             server.close()
+
+
+def update(operations):
+    return "/cgi/reply?" + urllib.parse.urlencode(
+        {"h": "Django-Session-Update: " + json.dumps(operations)})
 
 
 def get(server, key, path="/cgi/env"):
@@ -163,3 +169,20 @@ def test_by_directive_pages_go_on_without_a_session_but_no_protected_one(make_ca
     cached.servers[0].start()
     key = cached.write(hits=7)
     wait_until(lambda: "hits" in get(server, key).json().get("DJANGO_SESSION", ""), "recovery")
+
+
+def test_a_session_larger_than_memcached_takes_is_refused_and_the_old_one_stays(make_cached):
+    cached = make_cached()
+    server = cached.httpd()
+    server.expect(120, 132)  # it is too large for a variable, too
+    key = cached.write(hits=7, text="x" * (1000 << 10))
+    for number in range(10):  # 7 KB each; the limit is 1 MB
+        answer = get(server, key, update({"set": {"more%d" % number: chr(97 + number) * 7000}}))
+        if answer.status != 200:
+            break
+        stored = cached.read(key)
+    assert answer.status == 503 and not answer.all("Set-Cookie"), number
+    assert "takes no session of" in server.log
+    assert stored["hits"] == 7 and cached.read(key) == stored
+    assert get(server, key, "/count").status == 200, "what is smaller is saved"
+    assert cached.read(key)["hits"] == 8
