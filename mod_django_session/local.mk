@@ -43,6 +43,8 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/hashers.c \
 	mod_django_session/core/hashers.h \
 	mod_django_session/core/hashers_impl.h \
+	mod_django_session/core/inject.c \
+	mod_django_session/core/inject.h \
 	mod_django_session/core/json.c \
 	mod_django_session/core/json.h \
 	mod_django_session/core/memo.c \
@@ -175,6 +177,7 @@ mod_django_session_mod_django_session_la_SOURCES = \
 	mod_django_session/httpd/mds_csrf.c \
 	mod_django_session/httpd/mds_export.c \
 	mod_django_session/httpd/mds_expr.c \
+	mod_django_session/httpd/mds_inject.c \
 	mod_django_session/httpd/mds_login.c \
 	mod_django_session/httpd/mds_login_page.c \
 	mod_django_session/httpd/mds_page.c \

@@ -23,6 +23,7 @@ UNIT_TESTS = \
 	t/unit/test_form \
 	t/unit/test_hash_algorithms \
 	t/unit/test_hashers \
+	t/unit/test_inject \
 	t/unit/test_json \
 	t/unit/test_keys \
 	t/unit/test_memo \

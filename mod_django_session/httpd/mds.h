@@ -239,6 +239,7 @@ typedef struct mds_request_t {
     int blind;                 /* Require has decided without the store */
     mds_csrf_t *csrf;          /* the secrets that forms are made with; NULL: nobody has asked */
     int csrf_passed;           /* djs_csrf_mode_t: what it was judged by, and passed */
+    const char *accept_encoding; /* kept from the application; NULL: nothing is */
     mds_body_t *body;          /* the beginning of its body; NULL: nobody has looked */
     int json_body;             /* the body of the error answer is JSON */
 } mds_request_t;
@@ -416,6 +417,16 @@ apr_status_t mds_csrf_token(request_rec *r, mds_view_t *view, const char **token
 apr_status_t mds_csrf_rotate(request_rec *r, mds_view_t *view) DJS_MUST_CHECK;
 /** Did the visitor send this form from a page of ours? A refusal was logged. @a field may be NULL */
 int mds_csrf_accepts(request_rec *r, mds_view_t *view, const char *field);
+
+/** A token for a page that is about to be answered; NULL: it is not to have one. */
+const char *mds_csrf_page_token(request_rec *r, mds_view_t *view);
+
+/* ---- fields in pages: mds_inject.c ---- */
+
+void mds_inject_register(void);
+/** In fixups: have the application answer what can be read. */
+void mds_inject_prepare(request_rec *r, const mds_view_t *view);
+void mds_inject_insert_filter(request_rec *r);
 
 /* ---- bodies: mds_body.c ---- */
 

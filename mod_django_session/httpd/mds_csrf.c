@@ -376,6 +376,25 @@ int mds_csrf_tell(request_rec *r, mds_view_t *view)
     return DECLINED;
 }
 
+const char *mds_csrf_page_token(request_rec *r, mds_view_t *view)
+{
+    mds_request_t *request = mds_request(r);
+    const char *token;
+    mds_csrf_t *csrf;
+
+    if (find(r, view, &csrf) != APR_SUCCESS
+        /* The application has a secret of its own there. */
+        || (!csrf->session && mds_sets_cookie(r, csrf->settings->csrf_cookie_name))
+        /* Too late for ours. */
+        || (request->finished && !csrf->told)
+        || token_of(&request->ctx, csrf, &token) != APR_SUCCESS) {
+        djs_forget(&request->ctx);
+        return NULL;
+    }
+    csrf->told = 1;
+    return token;
+}
+
 /* ---- the answer ---- */
 
 static int is_html(const request_rec *r)

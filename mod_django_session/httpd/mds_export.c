@@ -296,5 +296,9 @@ int mds_fixups(request_rec *r)
     if (answer == DECLINED) {
         answer = export(r, view);
     }
-    return answer == DECLINED ? mds_csrf_tell(r, view) : answer;
+    if (answer == DECLINED) {
+        mds_inject_prepare(r, view);
+        answer = mds_csrf_tell(r, view);
+    }
+    return answer;
 }

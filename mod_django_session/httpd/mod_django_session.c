@@ -60,6 +60,9 @@ static void register_hooks(apr_pool_t *pool)
     /* mds_filter.c */
     mds_filter_register();
     mds_upgrade_register();
+    /* mds_inject.c */
+    mds_inject_register();
+    ap_hook_insert_filter(mds_inject_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_insert_filter(mds_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_insert_error_filter(mds_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
 }

@@ -27,7 +27,8 @@ HOUR = 3600
 # ---- what is asked ------------------------------------------------------------------------------
 
 #: CGI programs; what they see goes back in the body, as `env -0` writes it
-PROGRAMS = {"look": "", "page": "echo 'Content-Type: text/html'\n", "change": 'echo \'Django-Session-Update: {"set": {"n": 1}}\'\n'}
+PROGRAMS = {"look": "", "page": "echo 'Content-Type: text/html'\n",
+            "form": "echo 'Content-Type: text/html'\necho\necho '<form method=post>'\n", "change": 'echo \'Django-Session-Update: {"set": {"n": 1}}\'\n'}
 PROGRAM = "#!/bin/sh\necho 'Content-Type: application/octet-stream'\n%secho\nexec env -0\n"
 
 
@@ -311,6 +312,9 @@ CASES = {
     "DjangoCsrfCookieSameSite": Case("Strict", "Strict", "None", "None",
                                      attribute("samesite", "page"),
                                      CSRF + "DjangoCsrfCookieSecure On\n"),
+    "DjangoCsrfInject": Case(
+        "On", True, "Off", False,
+        lambda place: "csrfmiddlewaretoken" in place.ask("form").text, CSRF),
     "DjangoCsrfHeaderName": Case(
         "X-Outer-Token", None, "X-Inner-Token", None,
         "httpd/test_csrf.py::test_names_of_its_own_and_nothing_for_the_application"),
