@@ -52,6 +52,24 @@ static const char *whole(request_rec *r, const char *uri)
     return ap_construct_url(r->pool, uri, r);
 }
 
+/* iri_to_uri(): what is no ASCII cannot stand in a header. */
+static const char *as_uri(apr_pool_t *pool, const char *iri)
+{
+    char *uri = apr_palloc(pool, strlen(iri) * 3 + 1);
+    char *out = uri;
+
+    for (; *iri; iri++) {
+        if ((unsigned char)*iri < 0x80) {
+            *out++ = *iri;
+        }
+        else {
+            out += apr_snprintf(out, 4, "%%%02X", (unsigned char)*iri);
+        }
+    }
+    *out = '\0';
+    return uri;
+}
+
 /* redirect_to_login(): a login page on another site needs the whole address to come back. */
 static const char *login_page(request_rec *r, const djs_settings_t *settings)
 {
@@ -63,7 +81,7 @@ static const char *login_page(request_rec *r, const djs_settings_t *settings)
     if ((*url != '/' || url[1] == '/') && strncasecmp(url, here, strlen(here)) != 0) {
         next = whole(r, next);
     }
-    return djs_url_login(&ctx, url, settings->redirect_field_name, next);
+    return as_uri(r->pool, djs_url_login(&ctx, url, settings->redirect_field_name, next));
 }
 
 static int header_has(request_rec *r, const char *header, const char *word)
@@ -111,18 +129,26 @@ static const char *refusal_as_json(request_rec *r, const djs_settings_t *setting
     djs_value_t *dict = djs_value_make_dict(r->pool);
 
     djs_value_set(dict, djs_bytes("login"),
-                  djs_value_make_str(r->pool, djs_bytes(settings->login_url)));
+                  djs_value_make_str(r->pool, djs_bytes(as_uri(r->pool, settings->login_url))));
     djs_value_set(dict, djs_bytes("reason"),
                   djs_value_make_str(r->pool, djs_bytes(djs_reason_name(reason))));
     return djs_json_dumps(&ctx, DJS_JSON_COMPACT, dict).data;
+}
+
+/* "application/json", or "application/vnd.api+json" and its like; no browser. */
+static int takes_json(request_rec *r)
+{
+    return (header_has(r, "Accept", "application/json") || header_has(r, "Accept", "+json"))
+           && !header_has(r, "Accept", "text/html");
 }
 
 static int challenge(request_rec *r, const djs_settings_t *settings, djs_reason_t reason)
 {
     apr_table_setn(r->err_headers_out, "WWW-Authenticate",
                    apr_psprintf(r->pool, "Django login=\"%s\"",
-                                ap_escape_quotes(r->pool, settings->login_url)));
-    if (header_has(r, "Accept", "application/json") && !header_has(r, "Accept", "text/html")) {
+                                ap_escape_quotes(r->pool,
+                                                 as_uri(r->pool, settings->login_url))));
+    if (takes_json(r)) {
         ap_custom_response(r, HTTP_UNAUTHORIZED, refusal_as_json(r, settings, reason));
         mds_request(r)->json_body = 1;
     }

@@ -195,10 +195,21 @@ def test_who_is_sent_to_the_login_page(site, case, mode):
 
 
 def test_a_client_of_json_is_told_in_json(site):
-    server = protect(site)
-    answer = server.get(PAGE, {"Accept": "application/json"}, cookie="sessionid=unknownunknown")
-    assert answer.status == 401 and answer.get("Content-Type") == "application/json"
-    assert answer.json() == {"login": "/accounts/login/", "reason": "unknown-key"}
+    server = protect(site, "Require valid-user\nDjangoLoginURL /enter?a=\"b\"&c=\xe9")
+    for method in ("GET", "POST", "DELETE"):
+        for accept in ("application/json", "application/vnd.api+json, */*;q=0.1"):
+            answer = server.client().request(method, PAGE, {"Accept": accept},
+                                             cookie="sessionid=unknownunknown")
+            assert answer.status == 401 and answer.get("Content-Type") == "application/json"
+            assert answer.json() == {"login": '/enter?a="b"&c=%C3%A9', "reason": "unknown-key"}
+            assert answer.all("WWW-Authenticate") == ['Django login="/enter?a=\\"b\\"&c=%C3%A9"']
+    assert server.get(PAGE, BROWSER).get("Location") \
+        == "/enter?a=%22b%22&c=%C3%A9&next=/closed/secret.txt"
+    answer = server.client().request("HEAD", PAGE, {"Accept": "application/json"})
+    assert answer.status == 401 and not answer.body
+    for accept in ("application/json, text/html", "text/plain", "*/*"):
+        answer = server.get(PAGE, {"Accept": accept, "Sec-Fetch-Mode": "cors"})
+        assert answer.status == 401 and answer.get("Content-Type").startswith("text/html")
 
 
 @pytest.mark.parametrize("target,back", [
