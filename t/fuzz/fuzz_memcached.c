@@ -4,7 +4,7 @@
  * are; the rest is the script of the server (peer.h), which goes through libmemcached to us.
  *
  * Not all of it goes there as it is. libmemcached 1.1.4's reader of the text protocol is not sound: an
- * empty line, "VERSION" or "VALUE" with nothing behind, a key of more than 250 bytes or a length that
+ * empty line, "VERSION" or "VALUE" with too little behind, a key of more than 250 bytes or a length that
  * is none make it read or write out of bounds, before anything of ours could look. (So does its reader
  * of the binary protocol: the length of a version, of a key. Nor is there a way to look first: its
  * sockets are its own.) And success of another kind than the one that add, replace or cas can have
@@ -141,17 +141,36 @@ static void tame_value(djs_ctx_t *ctx, writer_t *writer, djs_bytes_t line, djs_b
     put_text(writer, "\r\n");
 }
 
+/* VERSION and three numbers. */
+static void tame_version(djs_ctx_t *ctx, writer_t *writer, djs_bytes_t line)
+{
+    unsigned int numbers[3] = { 0, 0, 0 }, i;
+
+    (void)take(&line, strlen("VERSION"));
+    for (i = 0; i < 3; i++) {
+        while (line.len > 0 && (*line.data < '0' || *line.data > '9')) {
+            (void)take(&line, 1);
+        }
+        while (line.len > 0 && *line.data >= '0' && *line.data <= '9' && numbers[i] < 1000) {
+            numbers[i] = numbers[i] * 10 + (unsigned int)(*take(&line, 1).data - '0');
+        }
+    }
+    put_text(writer, apr_psprintf(ctx->pool, "VERSION %u.%u.%u\r\n", numbers[0], numbers[1],
+                                  numbers[2]));
+}
+
 static void tame_line(djs_ctx_t *ctx, writer_t *writer, djs_bytes_t line, djs_bytes_t *rest)
 {
     if (begins_with(line, "VALUE")) {
         tame_value(ctx, writer, line, rest);
         return;
     }
+    if (begins_with(line, "VERSION")) {
+        tame_version(ctx, writer, line);
+        return;
+    }
     if (line.len == 0) {
         line = djs_bytes("END");
-    }
-    else if (begins_with(line, "VERSION") && !begins_with(line, "VERSION ")) {
-        line = djs_bytes("VERSION 1.6.18");
     }
     put(writer, take(&line, TEXT_MAX));
     put_text(writer, "\r\n");
