@@ -75,7 +75,7 @@ endif
 AM_CPPFLAGS = -I$(srcdir)/t/unit $(store_cppflags) $(CMOCKA_CFLAGS)
 AM_CFLAGS = $(DJS_CFLAGS)
 AM_LDFLAGS = $(DJS_LDFLAGS)
-LDADD = t/fuzz/libdjsfuzz.la t/unit/libdjstest.la libdjsstore.la libdjscore.la $(CMOCKA_LIBS) $(APR_LIBS)
+LDADD = t/unit/libdjstest.la libdjsstore.la libdjscore.la $(CMOCKA_LIBS) $(APR_LIBS) $(FUZZ_LIBS)
 
 if HAVE_CMOCKA
 check_LTLIBRARIES += t/unit/libdjstest.la
@@ -106,6 +106,7 @@ t_fuzz_libdjsfuzz_la_SOURCES = \
 	t/fuzz/fuzz.h \
 	t/fuzz/peer.c \
 	t/fuzz/peer.h \
+	t/fuzz/pools.c \
 	t/fuzz/replies.c \
 	t/fuzz/replies.h
 if FUZZ
@@ -114,7 +115,16 @@ else
 check_PROGRAMS += $(FUZZ_TARGETS)
 t_fuzz_libdjsfuzz_la_SOURCES += t/fuzz/replay.c
 endif
-LDADD += $(FUZZ_LIBS)
+# First, since it stands in for functions of the C library and of APR; and in no other program.
+fuzz_ldadd = t/fuzz/libdjsfuzz.la $(LDADD)
+t_fuzz_fuzz_cookie_LDADD = $(fuzz_ldadd)
+t_fuzz_fuzz_json_LDADD = $(fuzz_ldadd)
+t_fuzz_fuzz_memcached_LDADD = $(fuzz_ldadd)
+t_fuzz_fuzz_pickle_LDADD = $(fuzz_ldadd)
+t_fuzz_fuzz_redis_LDADD = $(fuzz_ldadd)
+t_fuzz_fuzz_signed_LDADD = $(fuzz_ldadd)
+t_fuzz_fuzz_wire_LDADD = $(fuzz_ldadd)
+
 t_unit_libdjstest_la_SOURCES = \
 	t/unit/databases.c \
 	t/unit/databases.h \

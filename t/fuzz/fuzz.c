@@ -4,7 +4,6 @@
  */
 #include "fuzz.h"
 #include "encode.h"
-#include "measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,15 @@ void fuzz_check(int holds, const char *what, const char *file, int line)
         fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, what);
         abort();
     }
+}
+
+apr_size_t fuzz_memory(measured_fn run, djs_bytes_t bytes, void *baton)
+{
+    const int before = fuzz_pools_apart(0);
+    const apr_size_t taken = measure_memory(run, bytes, baton);
+
+    (void)fuzz_pools_apart(before);
+    return taken;
 }
 
 apr_size_t fuzz_unpacked_max(apr_size_t len)
@@ -39,7 +47,7 @@ int fuzz_stored(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t stored, apr_
     djs_value_t *value, *back;
     djs_bytes_t again;
 
-    FUZZ_CHECK(measure_memory(read_stored, stored, (void *)wire) <=
+    FUZZ_CHECK(fuzz_memory(read_stored, stored, (void *)wire) <=
                DJS_WIRE_MEMORY_FACTOR * (stored.len + inside) + DJS_WIRE_MEMORY_BASE);
     if (djs_wire_inspect(ctx, wire, stored, &value, &facts) != APR_SUCCESS) {
         FUZZ_CHECK(ctx->problem != NULL);
@@ -64,7 +72,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     FUZZ_CHECK(apr_pool_create(&ctx.pool, NULL) == APR_SUCCESS);
     ctx.now = APR_INT64_C(1735689600) * APR_USEC_PER_SEC;
+    (void)fuzz_pools_apart(1);
     fuzz_one(&ctx, djs_bytes_of((const char *)data, size));
     apr_pool_destroy(ctx.pool);
+    (void)fuzz_pools_apart(0);
+    fuzz_pools_free();
     return 0;
 }

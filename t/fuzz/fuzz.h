@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "djs.h"
+#include "measure.h"
 #include "wire.h"
 
 /** The target: @a bytes are in memory of just their length. The context lives for this call. */
@@ -38,6 +39,18 @@ int fuzz_stored(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t stored, apr_
 
 /** The most that zlib makes of so many bytes, and that we let it. */
 apr_size_t fuzz_unpacked_max(apr_size_t len);
+
+/** measure_memory(), of pools as APR has them. */
+apr_size_t fuzz_memory(measured_fn run, djs_bytes_t bytes, void *baton);
+
+/**
+ * Is what pools give apart from each other, each in memory of just its size? Gives how it was before.
+ * In fuzz_one() it is.
+ */
+int fuzz_pools_apart(int now);
+
+/** Free all that was apart: no pool is there any more. */
+void fuzz_pools_free(void);
 
 /** What libFuzzer calls, in fuzz.c: a pool and a context around fuzz_one(). */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

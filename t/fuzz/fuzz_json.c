@@ -4,7 +4,6 @@
  */
 #include "fuzz.h"
 #include "json.h"
-#include "measure.h"
 #include "pickle.h"
 
 static void load(djs_ctx_t *ctx, djs_bytes_t text, void *baton)
@@ -21,7 +20,7 @@ static void check_round_trip(djs_ctx_t *ctx, djs_json_charset_t charset, djs_byt
     djs_value_t *value, *back;
     djs_bytes_t text, again;
 
-    FUZZ_CHECK(measure_memory(load, bytes, &charset) <=
+    FUZZ_CHECK(fuzz_memory(load, bytes, &charset) <=
                DJS_JSON_MEMORY_FACTOR * bytes.len + DJS_JSON_MEMORY_BASE);
     if (djs_json_loads(ctx, charset, bytes, &value) != APR_SUCCESS) {
         FUZZ_CHECK(ctx->problem != NULL);

@@ -5,7 +5,6 @@
  */
 #include "fuzz.h"
 #include "json.h"
-#include "measure.h"
 #include "pickle.h"
 
 static void load(djs_ctx_t *ctx, djs_bytes_t pickle, void *baton)
@@ -24,7 +23,7 @@ void fuzz_one(djs_ctx_t *ctx, djs_bytes_t bytes)
     djs_bytes_t pickle, again, json;
     int protocol;
 
-    FUZZ_CHECK(measure_memory(load, bytes, NULL) <=
+    FUZZ_CHECK(fuzz_memory(load, bytes, NULL) <=
                DJS_PICKLE_MEMORY_FACTOR * bytes.len + DJS_PICKLE_MEMORY_BASE);
     if (djs_pickle_loads(ctx, bytes, &value) != APR_SUCCESS) {
         FUZZ_CHECK(ctx->problem != NULL);

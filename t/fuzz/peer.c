@@ -93,8 +93,11 @@ static void speak(int client)
     }
 }
 
-void peer_begin(djs_bytes_t script, peer_filter_fn filter)
+djs_bytes_t peer_begin(apr_pool_t *pool, djs_bytes_t script, peer_filter_fn filter)
 {
+    char *all = apr_palloc(pool, script.len + 1), *at = all;
+    djs_bytes_t stage;
+
     peer_end();
     peer.filter = filter;
     peer.rest = script.data != NULL ? script : djs_bytes("");
@@ -102,6 +105,14 @@ void peer_begin(djs_bytes_t script, peer_filter_fn filter)
     if (peer.farewell) {
         peer.rest = djs_bytes_of(script.data + 2, script.len - 2);
     }
+    script = peer.rest;
+    while (peer.rest.data != NULL) {
+        (void)next_stage(&stage);
+        memcpy(at, stage.data, stage.len);
+        at += stage.len;
+    }
+    peer.rest = script;
+    return djs_bytes_of(all, (apr_size_t)(at - all));
 }
 
 void peer_end(void)

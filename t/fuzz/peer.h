@@ -29,8 +29,9 @@ typedef djs_bytes_t (*peer_filter_fn)(djs_bytes_t request, djs_bytes_t stage);
 /**
  * From now on; what was connected before is cut. @a script is borrowed.
  * @param filter  NULL: stages are said as they are
+ * @return the stages without the marks, in @a pool
  */
-void peer_begin(djs_bytes_t script, peer_filter_fn filter);
+djs_bytes_t peer_begin(apr_pool_t *pool, djs_bytes_t script, peer_filter_fn filter);
 
 /** Nothing can be connected any more; what is, is cut. */
 void peer_end(void);

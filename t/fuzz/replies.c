@@ -18,7 +18,7 @@ typedef struct visit_t {
     djs_cache_t *cache;
     const djs_wire_t *wire;
     apr_int64_t life;
-    djs_bytes_t script;
+    djs_bytes_t said; /* by the server, if it came to an end */
     const char *const *nothing;
 } visit_t;
 
@@ -52,17 +52,18 @@ static void check_outcome(visit_t *visit, apr_status_t rv, apr_status_t a, apr_s
 
 /* ---- Operations ------------------------------------------------------------------------------ */
 
+static int has_said(const visit_t *visit, const char *text)
+{
+    return memmem(visit->said.data, visit->said.len, text, strlen(text)) != NULL;
+}
+
 static int has_said_nothing(const visit_t *visit)
 {
     int i;
 
-    for (i = 0; visit->nothing[i] != NULL; i++) {
-        if (memmem(visit->script.data, visit->script.len, visit->nothing[i],
-                   strlen(visit->nothing[i])) != NULL) {
-            return 1;
-        }
+    for (i = 0; visit->nothing[i] != NULL && !has_said(visit, visit->nothing[i]); i++) {
     }
-    return 0;
+    return visit->nothing[i] != NULL;
 }
 
 static void do_get(visit_t *visit)
@@ -75,7 +76,7 @@ static void do_get(visit_t *visit)
     FUZZ_CHECK(rv != APR_NOTFOUND || has_said_nothing(visit));
     if (rv == APR_SUCCESS) {
         FUZZ_CHECK(expires >= 0);
-        FUZZ_CHECK(value.len <= fuzz_unpacked_max(visit->script.len));
+        FUZZ_CHECK(value.len <= fuzz_unpacked_max(visit->said.len));
         (void)fuzz_stored(visit->ctx, visit->wire, value, fuzz_unpacked_max(value.len));
     }
 }
@@ -128,7 +129,7 @@ static apr_status_t take_listed(void *baton, djs_ctx_t *ctx, const djs_listed_t 
 {
     visit_t *visit = baton;
 
-    FUZZ_CHECK(strlen(listed->key) + listed->record.data.len <= visit->script.len);
+    FUZZ_CHECK(has_said(visit, apr_pstrcat(ctx->pool, FUZZ_PREFIX, listed->key, NULL)));
     FUZZ_CHECK(listed->record.expires >= 0);
     (void)fuzz_stored(ctx, visit->wire, listed->record.data,
                       fuzz_unpacked_max(listed->record.data.len));
@@ -205,7 +206,7 @@ void fuzz_cache(djs_ctx_t *ctx, const char *const *argv, djs_bytes_t script,
                 peer_filter_fn filter, int operation, djs_wire_layout_t layout, apr_int64_t life,
                 const char *const *nothing)
 {
-    visit_t visit = { .ctx = ctx, .life = life, .script = script, .nothing = nothing };
+    visit_t visit = { .ctx = ctx, .life = life, .nothing = nothing };
     const djs_cache_conf_t *conf;
     apr_pool_t *pool;
     int argc = 0;
@@ -218,7 +219,7 @@ void fuzz_cache(djs_ctx_t *ctx, const char *const *argv, djs_bytes_t script,
     FUZZ_CHECK(djs_cache_url_parse(ctx, argc, argv, &conf) == APR_SUCCESS);
     FUZZ_CHECK(djs_caches_open(ctx, pool, conf, &visit.cache) == APR_SUCCESS);
     visit.wire = djs_wire_make(ctx->pool, NULL, layout, NULL);
-    peer_begin(script, filter);
+    visit.said = peer_begin(ctx->pool, script, filter);
     operations[operation].run(&visit);
     do_get(&visit);
     apr_pool_destroy(pool); /* its connections are closed: farewell */
