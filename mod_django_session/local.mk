@@ -171,6 +171,7 @@ mod_django_session_mod_django_session_la_SOURCES = \
 	mod_django_session/httpd/mds_api.c \
 	mod_django_session/httpd/mds_auth.c \
 	mod_django_session/httpd/mds_body.c \
+	mod_django_session/httpd/mds_cache.c \
 	mod_django_session/httpd/mds_clear.c \
 	mod_django_session/httpd/mds_basic.c \
 	mod_django_session/httpd/mds_config.c \

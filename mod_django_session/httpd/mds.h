@@ -211,6 +211,13 @@ struct mds_session_t {
 typedef struct mds_csrf_t mds_csrf_t; /* mds_csrf.c */
 typedef struct mds_body_t mds_body_t; /* mds_body.c */
 
+/** Whom an answer is for; each narrower than the one before. */
+typedef enum mds_audience_t {
+    MDS_FOR_ALL,
+    MDS_FOR_ONE_UNLESS_PUBLIC, /* made with a look at a visitor's session */
+    MDS_FOR_ONE                /* a login let him in, or it has a cookie */
+} mds_audience_t;
+
 /** A client's request with all its subrequests and internal redirects. */
 typedef struct mds_request_t {
     djs_ctx_t ctx;
@@ -228,7 +235,7 @@ typedef struct mds_request_t {
     apr_array_header_t *cookies; /* Set-Cookie lines, const char *; NULL when they are put in */
     int told_headers;          /* request headers of ours are in headers_in */
     int hid_cookie;            /* headers_in has another Cookie than the client sent */
-    int let_in;                /* somebody, by AuthType Django */
+    mds_audience_t audience;   /* of the answer */
     int inside_authz;          /* mds_auth.c is asking the others */
     mds_session_t *lost;       /* a Require could not be judged without its store; NULL: none */
     int not_recent;            /* a Require wants a younger login */
@@ -444,6 +451,17 @@ int mds_body_peek(request_rec *r, djs_bytes_t *beginning, int *whole);
 void mds_body_follow(request_rec *r);
 void mds_sso_register(void);           /* mds_sso.c */
 
+/** The answer is for no more than these; of a part of a page: that part, and the page. */
+void mds_narrow(request_rec *r, mds_audience_t audience); /* mds_cache.c */
+/** It was made with a look at the session. */
+void mds_note_look(request_rec *r, const mds_session_t *session);
+/** The same, when mds_protect_answer() may have been called already. */
+void mds_note_late_look(request_rec *r, const mds_session_t *session);
+/** Say so in the answer's headers: no cache may show it to others. */
+void mds_protect_answer(request_rec *r);
+/** Before a request's handler: keep from mod_cache what it would get before our filter. */
+void mds_guard_cache(request_rec *r);
+
 void mds_filter_register(void);        /* mds_filter.c */
 /** The answer has a Set-Cookie of this name. */
 int mds_sets_cookie(request_rec *r, const char *name);
@@ -456,7 +474,5 @@ void mds_insert_filter(request_rec *r);
  * into @a cookies, of const char *. 0, or the status that the answer must have instead.
  */
 int mds_finish_upgrade(request_rec *r, apr_table_t *headers, apr_array_header_t *cookies);
-/** The answer depends on the cookie; for who finds that out when the session is finished. */
-void mds_vary_on_cookie(request_rec *r);
 
 #endif

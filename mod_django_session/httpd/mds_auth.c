@@ -120,6 +120,7 @@ static void keep_from_caches(request_rec *r)
 {
     apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
     apr_table_mergen(r->err_headers_out, "Vary", "Cookie");
+    mds_narrow(r, MDS_FOR_ONE);
 }
 
 static const char *refusal_as_json(request_rec *r, const djs_settings_t *settings,
@@ -206,7 +207,7 @@ static int accept_user(request_rec *r, const djs_settings_t *settings, const djs
     }
     r->user = apr_pstrdup(r->pool, name);
     r->ap_auth_type = apr_pstrdup(r->pool, "Django");
-    mds_request(r)->let_in = 1;
+    mds_narrow(r, MDS_FOR_ONE);
     return OK;
 }
 

@@ -121,7 +121,7 @@ static mds_session_t *session_here(request_rec *r, mds_view_t **view)
     }
     request->asking = 0;
     if (session && request->finished) {
-        mds_vary_on_cookie(r); /* asked for by what comes behind our filter: Header, the log */
+        mds_note_late_look(r, session); /* by what comes behind our filter: Header, the log */
     }
     return session;
 }

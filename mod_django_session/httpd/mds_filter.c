@@ -4,8 +4,9 @@
  * taken out and applied, the session is saved, and the cookie is put in; then it is gone.
  *
  * It runs after the filters that make content and before those that keep or send it
- * (mod_cache, the protocol), on the answer that the client gets: a subrequest has none, of a chain
- * of internal redirects it is the last one's, and an error document is an answer as any other.
+ * (mod_cache, of which mds_cache.c has more; the protocol), on the answer that the client gets: a
+ * subrequest has none, of a chain of internal redirects it is the last one's, and an error document is
+ * an answer as any other.
  *
  * When the save decides that the answer must be another (400, 500, 503), an error bucket tells
  * httpd to make that one, and whatever the application still sends is dropped.
@@ -142,55 +143,11 @@ static apr_status_t parse(djs_ctx_t *ctx, const taken_t *taken, djs_update_t *up
 
 /* ---- the answer's headers ---- */
 
-static int has_star(void *baton, const char *name, const char *value)
-{
-    (void)baton;
-    (void)name;
-    return !ap_find_token(NULL, value, "*"); /* 0 ends the search */
-}
-
-/* httpd itself removes doubles when it sends the header. */
-void mds_vary_on_cookie(request_rec *r)
-{
-    if (apr_table_do(has_star, NULL, r->headers_out, "Vary", NULL)
-        && apr_table_do(has_star, NULL, r->err_headers_out, "Vary", NULL)) {
-        apr_table_mergen(r->headers_out, "Vary", "Cookie");
-    }
-}
-
-static int says(request_rec *r, const char *cache_control, const char *word)
-{
-    return cache_control && ap_find_token(r->pool, cache_control, word);
-}
-
 /*
- * Shared caches must not keep a cookie of ours: all who send no cookie are one to them, whatever
- * Vary says, so that one's new session would be the next one's. Nor a page that a login opened,
- * which mod_cache would show without asking us when the login has ended; unless it is said to be
- * public, as with Authorization (RFC 9111, 3.5).
+ * Of one request there may be several answers: mod_cache asks again for the whole page when it may
+ * not keep that nothing changed, an error may come late. All must say whose they are. Cookies stay.
  */
-static void keep_from_shared_caches(request_rec *r, int has_cookies)
-{
-    apr_table_t *table = apr_table_get(r->err_headers_out, "Cache-Control") ? r->err_headers_out
-                                                                            : r->headers_out;
-    const char *said = apr_table_get(table, "Cache-Control");
-
-    if (says(r, said, "private") || says(r, said, "no-store")
-        || (!has_cookies && says(r, said, "public"))) {
-        return;
-    }
-    apr_table_mergen(table, "Cache-Control", "private");
-}
-
-/* The address of the page, and of its error document, holds the key. */
-static void keep_address(request_rec *r)
-{
-    keep_from_shared_caches(r, 1);
-    apr_table_unset(r->headers_out, "Referrer-Policy");
-    apr_table_setn(r->err_headers_out, "Referrer-Policy", "no-referrer");
-}
-
-static void put_headers(request_rec *r, const mds_request_t *request)
+static void put_headers(request_rec *r, mds_request_t *request)
 {
     const apr_array_header_t *cookies = request->cookies;
     int i;
@@ -198,18 +155,16 @@ static void put_headers(request_rec *r, const mds_request_t *request)
     if (request->status == HTTP_SERVICE_UNAVAILABLE) {
         (void)mds_unavailable(r);
     }
-    if (request->vary) {
-        mds_vary_on_cookie(r);
+    if (mds_has_param(r)) { /* the address of the page, and of its error document, holds the key */
+        mds_narrow(r, MDS_FOR_ONE);
+        apr_table_unset(r->headers_out, "Referrer-Policy");
+        apr_table_setn(r->err_headers_out, "Referrer-Policy", "no-referrer");
     }
-    if (cookies->nelts > 0 || request->let_in) {
-        keep_from_shared_caches(r, cookies->nelts > 0);
-    }
-    if (mds_has_param(r)) {
-        keep_address(r);
-    }
-    for (i = 0; i < cookies->nelts; i++) {
+    mds_protect_answer(r);
+    for (i = 0; cookies && i < cookies->nelts; i++) {
         apr_table_addn(r->err_headers_out, "Set-Cookie", APR_ARRAY_IDX(cookies, i, const char *));
     }
+    request->cookies = NULL;
 }
 
 /* ---- saving ---- */
@@ -292,11 +247,12 @@ static void finish_session(request_rec *r, mds_request_t *request, mds_session_t
     djs_ctx_t *ctx = &request->ctx;
     const djs_settings_t *settings = session->site->settings;
     int status = request->status ? request->status : r->status;
+    int app_cookie = mds_sets_cookie(r, settings->cookie_name);
     djs_answer_t answer = { .status = 0 };
     apr_status_t rv;
 
     rv = djs_middleware_finish(ctx, session->middleware, status, mds_is_secure(r), update,
-                               mds_sets_cookie(r, settings->cookie_name), &answer);
+                               app_cookie, &answer);
     if (rv != APR_SUCCESS) {
         log_failure(r, session, rv, ctx->problem);
         djs_forget(ctx);
@@ -313,7 +269,12 @@ static void finish_session(request_rec *r, mds_request_t *request, mds_session_t
     if (answer.status) {
         request->status = answer.status;
     }
-    request->vary |= answer.vary;
+    if (answer.vary) {
+        mds_note_look(r, session);
+    }
+    if (answer.set_cookie || app_cookie) {
+        mds_narrow(r, MDS_FOR_ONE);
+    }
     if (answer.set_cookie) {
         APR_ARRAY_PUSH(request->cookies, const char *) = answer.set_cookie;
     }
@@ -495,10 +456,7 @@ static apr_status_t save_and_pass(ap_filter_t *f, apr_bucket_brigade *brigade)
             return answer_instead(f, brigade, request->status);
         }
     }
-    if (request->cookies) {
-        put_headers(r, request);
-        request->cookies = NULL;
-    }
+    put_headers(r, request);
     if (!is_whole(brigade)) {
         watch(r);
     }

@@ -392,5 +392,6 @@ int mds_unavailable(request_rec *r)
 {
     apr_table_setn(r->err_headers_out, "Retry-After", "5");
     apr_table_setn(r->err_headers_out, "Cache-Control", "no-store");
+    mds_narrow(r, MDS_FOR_ONE);
     return HTTP_SERVICE_UNAVAILABLE;
 }

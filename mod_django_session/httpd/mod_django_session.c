@@ -65,6 +65,8 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_insert_filter(mds_inject_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_insert_filter(mds_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_insert_error_filter(mds_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
+    /* mds_cache.c: when the section's other filters are in their places */
+    ap_hook_insert_filter(mds_guard_cache, NULL, NULL, APR_HOOK_LAST);
 }
 
 module AP_MODULE_DECLARE_DATA django_session_module = {
