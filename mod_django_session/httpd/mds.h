@@ -232,7 +232,7 @@ typedef struct mds_request_t {
     int status;                /* 0, or what it must be instead of the application's */
     int vary;                  /* it depends on the cookie */
     int told_nobody;           /* somebody looked for a session when none had come */
-    apr_array_header_t *cookies; /* Set-Cookie lines, const char *; NULL when they are put in */
+    apr_array_header_t *cookies; /* Set-Cookie lines, const char *; NULL: those went with a 101 */
     int told_headers;          /* request headers of ours are in headers_in */
     int hid_cookie;            /* headers_in has another Cookie than the client sent */
     mds_audience_t audience;   /* of the answer */
@@ -466,6 +466,8 @@ void mds_filter_register(void);        /* mds_filter.c */
 /** The answer has a Set-Cookie of this name. */
 int mds_sets_cookie(request_rec *r, const char *name);
 void mds_insert_filter(request_rec *r);
+/** The request has another address answer: what it asked for is judged now, and applied in the end. */
+void mds_keep_update(request_rec *r);
 /** The application's headers that change the session. */
 #define MDS_SET_HEADER    "Django-Session-Set"
 #define MDS_UPDATE_HEADER "Django-Session-Update"

@@ -433,6 +433,9 @@ void mds_csrf_finish(request_rec *r, mds_request_t *request)
     mds_csrf_t *csrf;
 
     for (csrf = request->csrf; csrf; csrf = csrf->next) {
+        if (csrf->told && csrf->came) { /* in no page of another visitor */
+            mds_narrow(r, MDS_FOR_ONE_UNLESS_PUBLIC);
+        }
         if (!goes_along(r, csrf)
             || (!csrf->session && mds_sets_cookie(r, csrf->settings->csrf_cookie_name))) {
             continue;

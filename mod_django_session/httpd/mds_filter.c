@@ -143,13 +143,24 @@ static apr_status_t parse(djs_ctx_t *ctx, const taken_t *taken, djs_update_t *up
 
 /* ---- the answer's headers ---- */
 
+static int is_line(void *line, const char *header, const char *value)
+{
+    (void)header;
+    return strcmp(line, value) != 0; /* 0 ends the search */
+}
+
+static int has_cookie(request_rec *r, const char *line)
+{
+    return !apr_table_do(is_line, (void *)line, r->err_headers_out, "Set-Cookie", NULL)
+           || !apr_table_do(is_line, (void *)line, r->headers_out, "Set-Cookie", NULL);
+}
+
 /*
  * Of one request there may be several answers: mod_cache asks again for the whole page when it may
- * not keep that nothing changed, an error may come late. All must say whose they are. Cookies stay.
+ * not keep that nothing changed, an error may come late. Of the first one's headers httpd keeps some.
  */
-static void put_headers(request_rec *r, mds_request_t *request)
+static void put_headers(request_rec *r, const mds_request_t *request)
 {
-    const apr_array_header_t *cookies = request->cookies;
     int i;
 
     if (request->status == HTTP_SERVICE_UNAVAILABLE) {
@@ -161,10 +172,13 @@ static void put_headers(request_rec *r, mds_request_t *request)
         apr_table_setn(r->err_headers_out, "Referrer-Policy", "no-referrer");
     }
     mds_protect_answer(r);
-    for (i = 0; cookies && i < cookies->nelts; i++) {
-        apr_table_addn(r->err_headers_out, "Set-Cookie", APR_ARRAY_IDX(cookies, i, const char *));
+    for (i = 0; request->cookies && i < request->cookies->nelts; i++) {
+        const char *line = APR_ARRAY_IDX(request->cookies, i, const char *);
+
+        if (!has_cookie(r, line)) {
+            apr_table_addn(r->err_headers_out, "Set-Cookie", line);
+        }
     }
-    request->cookies = NULL;
 }
 
 /* ---- saving ---- */
@@ -209,8 +223,8 @@ static void note_login(request_rec *r, djs_ctx_t *ctx, const mds_session_t *sess
 }
 
 /*
- * What the application may ask for, and has said well, behind what modules asked for. NULL:
- * nothing; the answer may be 500.
+ * What the application may ask for, and has said well, behind what was asked for before: by modules,
+ * and by programs that had another address answer. NULL: nothing; the answer may be 500.
  */
 static djs_update_t *allowed_update(request_rec *r, const djs_settings_t *settings,
                                     const mds_session_t *session, const taken_t *taken,
@@ -218,12 +232,17 @@ static djs_update_t *allowed_update(request_rec *r, const djs_settings_t *settin
 {
     djs_ctx_t *ctx = &mds_request(r)->ctx;
     djs_update_t *update;
+    apr_status_t rv;
 
     if (is_empty(taken) || r->status >= HTTP_INTERNAL_SERVER_ERROR) {
         return session->update;
     }
-    update = session->update ? session->update : djs_update_make(ctx);
-    if (parse(ctx, taken, update) != APR_SUCCESS) {
+    update = djs_update_make(ctx); /* its rights are its own */
+    rv = parse(ctx, taken, update);
+    if (rv == APR_SUCCESS && session->update) {
+        rv = parse(ctx, taken, session->update);
+    }
+    if (rv != APR_SUCCESS) {
         log_failure(r, session, DJS_EINVAL, ctx->problem);
         djs_forget(ctx);
         *status = HTTP_INTERNAL_SERVER_ERROR;
@@ -237,7 +256,7 @@ static djs_update_t *allowed_update(request_rec *r, const djs_settings_t *settin
         *status = HTTP_INTERNAL_SERVER_ERROR;
         return NULL;
     }
-    return update;
+    return session->update ? session->update : update;
 }
 
 /* One session's part in the answer. */
@@ -272,7 +291,7 @@ static void finish_session(request_rec *r, mds_request_t *request, mds_session_t
     if (answer.vary) {
         mds_note_look(r, session);
     }
-    if (answer.set_cookie || app_cookie) {
+    if (app_cookie) {
         mds_narrow(r, MDS_FOR_ONE);
     }
     if (answer.set_cookie) {
@@ -290,27 +309,20 @@ static void warn_of_update(request_rec *r)
     }
 }
 
-/*
- * Finish every session that the request met. What the answer must be and carry is kept in the
- * request: an answer that httpd makes in place of this one begins with empty tables of headers.
- */
-static void finish(request_rec *r, mds_request_t *request)
+/* What the application's headers ask for, by the say of its own section. */
+static void accept_update(request_rec *r, mds_request_t *request, const taken_t *taken)
 {
     mds_view_t *view = mds_view(r);
     int on = view->on || mds_is_our_auth(r);
-    taken_t taken = take_update(r);
     mds_session_t *mine = NULL;
-    mds_session_t *session;
 
-    if (on && (!is_empty(&taken) || mds_may_have_session(request, view->settings))) {
+    if (on && (!is_empty(taken) || mds_may_have_session(request, view->settings))) {
         mine = mds_session(r, view);
     }
-    request->vary |= request->told_nobody;
-    request->cookies = apr_array_make(r->pool, 1, sizeof(const char *));
     if (mine && view->settings->update != DJS_UPDATE_OFF) {
-        mine->update = allowed_update(r, view->settings, mine, &taken, &request->status);
+        mine->update = allowed_update(r, view->settings, mine, taken, &request->status);
     }
-    else if (!is_empty(&taken)) {
+    else if (!is_empty(taken)) {
         warn_of_update(r);
     }
     if (mine && mine->update && djs_update_has_login(mine->update)
@@ -318,9 +330,40 @@ static void finish(request_rec *r, mds_request_t *request)
         && mds_csrf_rotate(r, view) != APR_SUCCESS) {
         request->status = HTTP_SERVICE_UNAVAILABLE;
     }
+}
+
+/*
+ * With a CGI program's local Location go its other headers. Here they are still the program's; what
+ * answers in the end may be of a section that has other rights.
+ */
+void mds_keep_update(request_rec *r)
+{
+    mds_request_t *request = mds_request(r);
+    taken_t taken = take_update(r);
+
+    if (!request->finished && !is_empty(&taken)) {
+        accept_update(r, request, &taken);
+    }
+}
+
+/*
+ * Finish every session that the request met. What the answer must be and carry is kept in the
+ * request: an answer that httpd makes in place of this one begins with empty tables of headers.
+ */
+static void finish(request_rec *r, mds_request_t *request)
+{
+    taken_t taken = take_update(r);
+    mds_session_t *session;
+
+    request->vary |= request->told_nobody;
+    request->cookies = apr_array_make(r->pool, 1, sizeof(const char *));
+    accept_update(r, request, &taken);
     mds_csrf_finish(r, request);
     for (session = request->sessions; session; session = session->next) {
         finish_session(r, request, session, session->update);
+    }
+    if (request->cookies->nelts > 0) {
+        mds_narrow(r, MDS_FOR_ONE);
     }
     if (request->blind && (r->status == HTTP_UNAUTHORIZED || r->status == HTTP_FORBIDDEN)) {
         request->status = HTTP_SERVICE_UNAVAILABLE; /* the store may have said otherwise */

@@ -207,6 +207,9 @@ int mds_post_read_request(request_rec *r)
     if (!r->main && r->prev) {
         mds_body_follow(r);
     }
+    if (r->prev && !r->main) {
+        mds_keep_update(r->prev);
+    }
     return DECLINED;
 }
 

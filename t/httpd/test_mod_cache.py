@@ -25,7 +25,7 @@ CacheHeader On
 ProxyPass "/app/" "%s"
 DjangoSessionUpdate On
 DjangoSessionHeader who=X-Who
-<LocationMatch "^/app/(mine|hidden|careless/mine|marked|overruled/mine|late|late/hidden)/">
+<LocationMatch "^/app/(mine|hidden|tokens|careless/mine|marked|overruled/mine|late|late/hidden)/">
     DjangoSession On
 </LocationMatch>
 <LocationMatch "/hidden/">
@@ -46,6 +46,10 @@ DjangoSessionHeader who=X-Who
 </LocationMatch>
 <LocationMatch "/marked/">
     SetOutputFilter CACHE
+</LocationMatch>
+<LocationMatch "/tokens/">
+    DjangoCsrf On
+    DjangoSessionHeader On
 </LocationMatch>
 <LocationMatch "/late/">
     DjangoSessionEnv Off
@@ -80,7 +84,7 @@ class Kept:
     def answer(self, request):
         path, headers = request[1], dict(request[2])
         status = self.status.get(path, lambda _: 200)(headers)
-        text = "for %s\n" % headers.get("X-Who", "nobody")
+        text = "for %s\n" % headers.get("X-Who", headers.get("Django-Csrf-Token", "nobody"))
         return status, self.headers.get(path, []), b"" if status == 304 else text.encode()
 
     def visitor(self, name):
@@ -164,6 +168,16 @@ def test_what_was_made_for_one_is_for_nobody_else(kept, section):
         for cookie in (ada, None, "other=1"):
             answer = kept.server.get(path, cookie=cookie)
             assert "for ada" not in answer.text and "for bob" not in answer.text, (case, cookie)
+
+
+def test_a_csrf_token_is_in_nobody_elses_page(kept):
+    path = kept.app("tokens/data", [FRESH, ("Content-Type", "application/json")])
+    texts = []
+    for cookie in ("csrftoken=" + 64 * "a", "csrftoken=" + 64 * "b", "csrftoken=" + 64 * "a"):
+        answer = kept.server.get(path, cookie=cookie)
+        assert answer.get("Cache-Control").endswith("private") and not is_hit(answer)
+        texts.append(answer.text)
+    assert len(set(texts)) == 3 and all(len(text) > 64 for text in texts), texts
 
 
 @pytest.mark.parametrize("section", ["late", "late/hidden"])

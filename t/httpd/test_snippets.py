@@ -21,10 +21,10 @@ CART = {"pâté": 2, 'a "large" %2C loaf': 1}
 
 
 class Program:
-    """A server of the examples on a port of its own: Java's, or PHP's FastCGI."""
+    """A server of applications on a port of its own: Java's, or PHP's FastCGI."""
 
-    def __init__(self, command, **options):
-        self.port = servers.free_port()
+    def __init__(self, command, port=None, **options):
+        self.port = port or servers.free_port()
         self.process = subprocess.Popen([word.format(port=self.port) for word in command],
                                         stdin=subprocess.DEVNULL, **harness.identity(), **options)
         harness.wait_until(self.is_up, command[0])
