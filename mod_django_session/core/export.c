@@ -12,6 +12,7 @@
 #include "json.h"
 #include "memo.h"
 #include "rights.h"
+#include "signing.h"
 
 /* ---- Names ----------------------------------------------------------------------------------- */
 
@@ -393,6 +394,25 @@ apr_status_t djs_export_env(djs_ctx_t *ctx, const djs_export_facts_t *facts, djs
 
 /* ---- Request headers ------------------------------------------------------------------------- */
 
+/* NULL: it cannot be signed, so nothing is said. */
+static const char *session_for_header(djs_ctx_t *ctx, const djs_site_t *site,
+                                      const djs_value_t *data)
+{
+    const char *json = whole_session(ctx, data);
+    djs_ctx_t quiet = *ctx;
+    djs_bytes_t text;
+
+    if (!site->settings->header_signed) {
+        return json;
+    }
+    if (djs_signing_dumps(&quiet, djs_signer_make(ctx->pool, site->keys, DJS_SALT_HEADER,
+                                                  DJS_SIGNING_SHA256),
+                          0, djs_bytes(json), &text) != APR_SUCCESS) {
+        return NULL;
+    }
+    return text.data;
+}
+
 apr_status_t djs_export_headers(djs_ctx_t *ctx, const djs_export_facts_t *facts, djs_export_fn put,
                                 void *baton, apr_size_t *overflow)
 {
@@ -412,7 +432,7 @@ apr_status_t djs_export_headers(djs_ctx_t *ctx, const djs_export_facts_t *facts,
     tell_own(&teller, "Django-Session-Status",
          djs_session_status_name(djs_session_status(facts->session)));
     tell_own(&teller, "Django-Session",
-         data != NULL && conf->whole ? whole_session(ctx, data) : NULL);
+         data != NULL && conf->whole ? session_for_header(ctx, facts->site, data) : NULL);
     tell_text(&teller, "Django-User", user != NULL ? user->username : NULL);
     tell_text(&teller, "Django-User-Id", user != NULL ? user->id : NULL);
     tell_own(&teller, "Django-User-Groups", user != NULL ? groups_of(&teller, user) : NULL);

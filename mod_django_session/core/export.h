@@ -11,6 +11,9 @@
 #define DJS_EXPORT_ENV_MAX    (64 * 1024)
 #define DJS_EXPORT_HEADER_MAX 7500
 
+/** Of the text of signing.dumps() that DjangoSessionHeaderSigned makes of the Django-Session header. */
+#define DJS_SALT_HEADER "mod_django_session.header"
+
 /** Takes one name and value; both live in ctx->pool. value NULL: make sure that it is not there. */
 typedef void (*djs_export_fn)(void *baton, const char *name, const char *value);
 

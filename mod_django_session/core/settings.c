@@ -1112,6 +1112,12 @@ apr_status_t djs_settings_check(djs_ctx_t *ctx, const djs_settings_t *settings)
     if (rv == APR_SUCCESS) {
         rv = check_names(ctx, "DjangoSessionHeader", settings->header);
     }
+    if (rv == APR_SUCCESS && settings->header_signed && settings->header->on
+        && !settings->header->whole) {
+        rv = djs_fail(ctx, DJS_EINVAL,
+                      "DjangoSessionHeaderSigned On signs the whole session, and DjangoSessionHeader "
+                      "names single values, which nobody can verify; write DjangoSessionHeader On");
+    }
     /* The default may name what this build was configured without. */
     if (rv == APR_SUCCESS && settings->is_set[DJS_SETTING_PASSWORD_HASHERS]) {
         rv = check_hashers(ctx, settings);

@@ -47,7 +47,7 @@ typedef struct job_t {
     djs_ctx_t ctx;
     apr_uint64_t number;
     server_rec *server;
-    djs_site_t site;
+    const djs_site_t *site;
     const char *key, *user_id, *uri;
     djs_reason_t reason; /* of the end */
 } job_t;
@@ -142,10 +142,10 @@ static void prepare(job_t *job, const stream_t *stream, apr_pool_t *scratch, apr
     job->ctx.patience = stream->site->settings->store_timeout;
     job->number = stream->number;
     job->server = stream->r->server;
-    job->site = *stream->site;
-    if (stream->transient) {
-        job->site.settings = djs_settings_copy(scratch, stream->site->settings);
-    }
+    job->site = stream->transient
+                    ? djs_stores_view(scratch, stream->site,
+                                      djs_settings_copy(scratch, stream->site->settings))
+                    : stream->site;
     job->key = apr_pstrdup(scratch, stream->key);
     job->user_id = stream->user_id ? apr_pstrdup(scratch, stream->user_id) : NULL;
     job->uri = apr_pstrdup(scratch, stream->r->uri);
@@ -153,15 +153,15 @@ static void prepare(job_t *job, const stream_t *stream, apr_pool_t *scratch, apr
 
 static const char *digest(const job_t *job)
 {
-    return djs_secret_digest(job->ctx.pool, job->site.keys, job->key);
+    return djs_secret_digest(job->ctx.pool, job->site->keys, job->key);
 }
 
 /* Is the login known to be over? What djs_auth_user() would change is not saved. */
 static int is_over(job_t *job)
 {
-    djs_session_t *session = djs_session_make(&job->ctx, &job->site, &job->key, 1);
+    djs_session_t *session = djs_session_make(&job->ctx, job->site, &job->key, 1);
     djs_user_t *user;
-    apr_status_t rv = djs_auth_user(&job->ctx, &job->site, session, &user, &job->reason);
+    apr_status_t rv = djs_auth_user(&job->ctx, job->site, session, &user, &job->reason);
 
     if (rv != APR_SUCCESS) {
         if (mds_may_log(MDS_MSG_0171, job->ctx.now)) {

@@ -68,6 +68,8 @@ def test_a_wrong_value_stops_the_start_and_is_named(site, directive):
 
 
 COMBINATIONS = {
+    "signed values": ("DjangoSession On\nDjangoSecretKey x\nDjangoSessionHeader cart\n"
+                      "DjangoSessionHeaderSigned On", "DjangoSessionHeaderSigned"),
     "no secret": ("DjangoSession On", "DjangoSecretKey"),
     "SameSite": ("DjangoSession On\nDjangoSecretKey x\nDjangoSessionCookieSameSite None",
                  "DjangoSessionCookieSecure"),

@@ -249,8 +249,13 @@ CASES = {
     "DjangoStreamCheck": Case(
         "1h", None, "Off", None, "httpd/test_streams.py::test_a_section_has_its_own_check"),
     "DjangoSessionEnv": Case("n=OUTER", ["OUTER"], "n=INNER", ["INNER"], one_of("OUTER", "INNER")),
-    "DjangoSessionHeader": Case("n=X-Outer", ["HTTP_X_OUTER"], "n=X-Inner", ["HTTP_X_INNER"],
+    "DjangoSessionHeader": Case("On n=X-Outer", ["HTTP_X_OUTER"], "On n=X-Inner", ["HTTP_X_INNER"],
                                 one_of("HTTP_X_OUTER", "HTTP_X_INNER")),
+    "DjangoSessionHeaderSigned": Case(
+        "On", True, "Off", False,
+        lambda place: place.env(key=place.table.session({"n": 1}))["HTTP_DJANGO_SESSION"].count(":")
+        == 2,
+        ON + "DjangoSessionHeader On\n"),
     "DjangoSessionHideCookie": Case("On", [], "Off", ["HTTP_COOKIE"], one_of("HTTP_COOKIE")),
     "DjangoSessionUpdate": Case("On", True, "Off", False,
                                 lambda place: place.ask("change").cookie() is not None,

@@ -26,6 +26,9 @@ ProxyPass /raw/ ws://127.0.0.1:%(port)d/
     AuthType Django
     Require valid-user
 </Location>
+<Directory "@DIR@/cgi">
+    AllowOverride AuthConfig
+</Directory>
 <Location "/cgi/endless">
     AuthType Django
     Require valid-user
@@ -150,6 +153,8 @@ def test_endless_answers_end_with_their_login(place, mpm):
     _, key = place.login()
     stays = place.open(Stream, server, "/app/events", key)
     assert stays.status == 200
+    # What is read for one request is gone with it.
+    (server.dir / "cgi" / ".htaccess").write_text("DjangoSessionCookieAge 1h\n")
     for path in ("/app/events", "/app/idle", "/cgi/endless"):
         whose = place.login()
         stream = place.open(Stream, server, path, whose[1])

@@ -9,6 +9,7 @@
 #include "export.h"
 #include "json.h"
 #include "memory_engine.h"
+#include "signing.h"
 
 #define KEY "abcdefghijklmnopqrstuvwxyz012345"
 #define LATER (TEST_NOW + apr_time_from_sec(1000))
@@ -329,6 +330,29 @@ static void selected_values_have_their_names(void **state)
 
 /* ---- headers ---- */
 
+/* What Django makes of it is in t/httpd/test_snippets.py. */
+static void a_signed_header_is_the_same_object(void **state)
+{
+    static const char *const some[] = { "On", "theme", NULL };
+    test_t *test = *state;
+    scene_t *scene = scene_of(test, "{\"theme\":\"dark\",\"_x\":1}", off, some);
+    djs_bytes_t data = { NULL, 0 };
+    const char *header;
+
+    scene->site->settings.header_signed = 1;
+    tell_headers(test, scene, NULL);
+    header = apr_table_get(scene->told, "Django-Session");
+    assert_non_null(header);
+    assert_status(test->ctx,
+                  djs_signing_loads(test->ctx,
+                                    djs_signer_make(test->pool, scene->facts.site->keys,
+                                                    DJS_SALT_HEADER, DJS_SIGNING_SHA256),
+                                    0, djs_bytes(header), &data),
+                  APR_SUCCESS, "signed by the site now");
+    assert_string_equal(data.data, "{\"theme\":\"dark\"}");
+    assert_told(scene, "Django-Session-Theme", "dark");
+}
+
 static void headers_are_the_same_facts(void **state)
 {
     static const char *const some[] = { "On", "theme", "/cart/0=X-First", "missing", NULL };
@@ -562,6 +586,7 @@ int main(void)
         TEST(off_tells_nothing_and_reads_nothing),
         TEST(selected_values_have_their_names),
         TEST(headers_are_the_same_facts),
+        TEST(a_signed_header_is_the_same_object),
         TEST(header_values_are_printable_ascii),
         TEST(what_is_too_large_is_left_out_and_its_size_told),
         TEST(a_variable_holds_64_kib),
