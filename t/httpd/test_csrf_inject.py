@@ -249,3 +249,29 @@ def test_a_long_page_is_the_same_but_for_its_fields(place):
     assert FIELD.sub("", from_file) == page and len(FIELD.findall(from_file)) > 500
     proxied = place.proxied(page).text
     assert FIELD.sub("@", proxied) == FIELD.sub("@", from_file)
+
+
+# ---- Django itself behind us --------------------------------------------------------------------
+
+def test_a_page_of_djangos_without_a_token_passes_here_and_there(make_site):
+    """Its login view insists on a token, which the template of this site forgot."""
+    site = make_site()
+    site.create_user("ada")
+    server = site.httpd("DjangoCsrf On\nDjangoCsrfInject On\n"
+                        f"ProxyPass /dj/ http://127.0.0.1:{site.django.port}/dj/\n")
+    server.expect(210)
+    client = server.client(cookies=True)
+    page = client.get("/dj/login")
+    first, token = client.jar["csrftoken"], FIELD.findall(page.text)[0]
+    form = {"username": "ada", "password": "pass-word-1", "csrfmiddlewaretoken": token}
+    kind = [("Content-Type", "application/x-www-form-urlencoded")]
+    bad = dict(form, csrfmiddlewaretoken="a" * 64)
+    assert client.post("/dj/login", urllib.parse.urlencode(bad), kind).status == 403
+    answer = client.post("/dj/login", urllib.parse.urlencode(form), kind)
+    assert answer.status == 302 and answer.get("Location") == "/dj/whoami", answer
+    # The secret that its login made is the one from now on.
+    assert len(answer.all("Set-Cookie")) == 2 and client.jar["csrftoken"] != first
+    assert client.get("/dj/whoami").json() == {"user": "ada"}
+    token = FIELD.findall(client.get("/dj/login").text)[0]
+    form["csrfmiddlewaretoken"] = token
+    assert client.post("/dj/login", urllib.parse.urlencode(form), kind).status == 302
