@@ -459,6 +459,40 @@ static apr_status_t set_password(djs_users_t *users, djs_ctx_t *ctx, const char 
     return rv == APR_SUCCESS && rows == 0 ? tell_conflict(users, ctx, id, encoded) : rv;
 }
 
+/* A key that is of the column's type, and nobody's. */
+static const char *id_of_nobody(const known_t *known)
+{
+    switch (known->id_kind) {
+    case ID_INTEGER:
+        return "0";
+    case ID_UUID:
+    case ID_UUID_WITHOUT_DASHES:
+        return "00000000-0000-0000-0000-000000000000";
+    default:
+        return "";
+    }
+}
+
+/* Logins do without them; so that they cannot be read is worth a word, and no failure. */
+static const char *judge_rights(users_db_t *db, djs_ctx_t *ctx, const known_t *known)
+{
+    apr_array_header_t *names = apr_array_make(ctx->pool, 1, sizeof(const char *));
+    djs_ctx_t own = *ctx;
+    apr_status_t rv;
+
+    if (known->keys[GROUPS] == NULL && known->keys[PERMISSIONS] == NULL) {
+        return "; it has no groups and permissions beside it";
+    }
+    own.problem = NULL;
+    rv = read_rights(db, &own, known, GROUPS, id_of_nobody(known), names);
+    if (rv == APR_SUCCESS) {
+        rv = read_rights(db, &own, known, PERMISSIONS, id_of_nobody(known), names);
+    }
+    ctx->patience = own.patience;
+    return rv == APR_SUCCESS ? ", with groups and permissions"
+                             : apr_pstrcat(ctx->pool, "; but ", own.problem, NULL);
+}
+
 static apr_status_t check(djs_users_t *users, djs_ctx_t *ctx,
                           void (*say)(void *baton, int ok, const char *what), void *baton)
 {
@@ -472,7 +506,8 @@ static apr_status_t check(djs_users_t *users, djs_ctx_t *ctx,
         rv = look_up(db, ctx, known, NULL, &wanted, &nobody);
     }
     if (rv == APR_SUCCESS || rv == APR_NOTFOUND) {
-        say(baton, 1, apr_psprintf(ctx->pool, "table \"%s\" can be read%s", db->table,
+        say(baton, 1, apr_psprintf(ctx->pool, "table \"%s\" can be read%s%s", db->table,
+                                   judge_rights(db, ctx, known),
                                    known->has[IS_ACTIVE] ? ""
                                                          : "; it has no is_active: all users are"));
         return APR_SUCCESS;

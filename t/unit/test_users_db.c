@@ -276,11 +276,13 @@ static void a_table_or_column_that_is_not_there_is_an_error_with_its_name(void *
 }
 
 static int good_news, bad_news;
+static char last_news[300];
 
 static void note_said(void *baton, int ok, const char *what)
 {
     (void)baton;
     assert_non_null(what);
+    apr_cpystrn(last_news, what, sizeof(last_news));
     good_news += ok;
     bad_news += !ok;
 }
@@ -294,9 +296,43 @@ static void a_check_tells_good_tables_from_bad(void **state)
     good_news = bad_news = 0;
     assert_status(s->test.ctx, good->ops->check(good, s->test.ctx, note_said, NULL), APR_SUCCESS,
                   "good");
+    assert_text(last_news, "table \"auth_user\" can be read, with groups and permissions", "said");
     assert_status(s->test.ctx, bad->ops->check(bad, s->test.ctx, note_said, NULL), DJS_ESTORE, "bad");
     assert_number(good_news, 1, "one line");
     assert_number(bad_news, 1, "one line");
+}
+
+static void a_check_tells_what_is_known_of_groups(void **state)
+{
+    static const struct {
+        const char *table, *username, *id, *said;
+    } cases[] = {
+        { "people_person", "login", "id", "; it has no groups and permissions beside it; it has no "
+                                          "is_active: all users are" },
+        { "people_member", "number", "number", ", with groups and permissions" },
+        { "customers_of_a_shop_with_a_long_name_that_few_would_choose", "username", "id",
+          ", with groups and permissions; it has no is_active: all users are" },
+        { "odd_check", "username", "id", "; but cannot read the groups in table \"odd_check_groups\"" },
+    };
+    users_state_t *s = *state;
+    apr_size_t i;
+
+    test_database_sql(s->which, "CREATE TABLE odd_check (id integer NOT NULL PRIMARY KEY, "
+                                "username varchar(20) NOT NULL)");
+    test_database_sql(s->which, "CREATE TABLE odd_check_groups (odd_id integer NOT NULL)");
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        djs_users_t *users = open_users(s, cases[i].table, cases[i].username, cases[i].id);
+
+        assert_status(s->test.ctx, users->ops->check(users, s->test.ctx, note_said, NULL),
+                      APR_SUCCESS, cases[i].table);
+        if (strstr(last_news, apr_psprintf(s->test.pool, "table \"%s\" can be read%s",
+                                           cases[i].table, cases[i].said)) != last_news) {
+            fail_msg("%s: %s", cases[i].table, last_news);
+        }
+    }
+    assert_null(s->test.ctx->problem);
+    test_database_sql(s->which, "DROP TABLE odd_check_groups");
+    test_database_sql(s->which, "DROP TABLE odd_check");
 }
 
 /* ---- A table that changes while we run ------------------------------------------------------- */
@@ -351,6 +387,7 @@ static const database_row_t rows[] = {
     ON_EACH_DATABASE(what_is_remembered_of_a_user_is_dropped_by_a_change),
     ON_EACH_DATABASE(a_table_or_column_that_is_not_there_is_an_error_with_its_name),
     ON_EACH_DATABASE(a_check_tells_good_tables_from_bad),
+    ON_EACH_DATABASE(a_check_tells_what_is_known_of_groups),
     ON_EACH_DATABASE(a_migration_while_we_run_is_followed),
 };
 
