@@ -191,6 +191,7 @@ mod_django_session_mod_django_session_la_SOURCES = \
 	mod_django_session/httpd/mds_server.c \
 	mod_django_session/httpd/mds_shm.c \
 	mod_django_session/httpd/mds_sso.c \
+	mod_django_session/httpd/mds_status.c \
 	mod_django_session/httpd/mds_stream.c \
 	mod_django_session/httpd/mds_upgrade.c \
 	mod_django_session/httpd/messages.def \

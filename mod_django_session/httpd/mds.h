@@ -174,6 +174,20 @@ apr_status_t mds_clear_check(djs_ctx_t *ctx, const djs_settings_t *settings) DJS
 /** Have mod_watchdog call us, where a virtual host wants it. */
 int mds_clear_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                           server_rec *server);
+/** A store that is cleared in the background, and how far that is. */
+typedef struct mds_clearing_t {
+    server_rec *server;           /* that wants it */
+    const char *engine;
+    apr_interval_time_t interval;
+    apr_time_t begun;             /* last; 0: not yet */
+    apr_time_t ended;             /* 0: it is at work, or was not yet */
+    apr_uint64_t removed;         /* this time, so far */
+    apr_uint64_t total;           /* of the times that have ended, since the server was started or restarted */
+    int failed;                   /* the last time that ended */
+} mds_clearing_t;
+
+/** All of them; any thread of any process. */
+void mds_clear_each(void (*each)(void *baton, const mds_clearing_t *clearing), void *baton);
 /** A child begins: what is to be known when it ends. */
 void mds_clear_child_init(apr_pool_t *pchild, server_rec *server);
 
@@ -450,6 +464,7 @@ int mds_body_peek(request_rec *r, djs_bytes_t *beginning, int *whole);
 /** An internal redirect of a request whose body was looked at: it has filters of its own. */
 void mds_body_follow(request_rec *r);
 void mds_sso_register(void);           /* mds_sso.c */
+void mds_status_register(void);        /* mds_status.c */
 
 /** The answer is for no more than these; of a part of a page: that part, and the page. */
 void mds_narrow(request_rec *r, mds_audience_t audience); /* mds_cache.c */

@@ -6,10 +6,13 @@
  * is that of one process. Each store is cleared in its engine's own batches. Between two batches the
  * thread rests as long as the batch took, so that at least half of the time the store is others', and
  * each batch has a patience of its own. A child that is told to end stops after the batch.
+ *
+ * How far it is stands in memory that all processes share, for mod_status.
  */
 #include "mds.h"
 
 #include <apr_optional.h>
+#include <apr_shm.h>
 #include <mod_watchdog.h>
 
 #define WATCHDOG "_django_session_clear_"
@@ -23,7 +26,11 @@ typedef struct store_t {
     const djs_site_t *site; /* of the views the one whose sessions may become oldest */
     apr_interval_time_t interval;
     apr_interval_time_t patience;
+    mds_clearing_t *state; /* shared */
 } store_t;
+
+/* What this configuration clears, of store_t *; NULL: nothing. */
+static const apr_array_header_t *cleared;
 
 /* One clearing of it. */
 typedef struct round_t {
@@ -50,6 +57,7 @@ static void progress(void *baton, apr_size_t done)
 {
     round_t *round = baton;
 
+    mds_publish(&round->store->state->removed, done);
     rest(round, done);
     if (round->batch_began - round->reported >= REPORT_EVERY) {
         round->reported = round->batch_began;
@@ -77,6 +85,21 @@ static void report(const round_t *round, apr_status_t rv, apr_size_t removed)
     }
 }
 
+static void note_begin(mds_clearing_t *state, apr_time_t now)
+{
+    mds_publish(&state->removed, 0);
+    mds_publish(&state->ended, 0);
+    mds_publish(&state->begun, now);
+}
+
+static void note_end(mds_clearing_t *state, apr_status_t rv, apr_size_t removed)
+{
+    mds_publish(&state->removed, removed);
+    mds_publish(&state->total, state->total + removed);
+    mds_publish(&state->failed, rv != APR_SUCCESS && !mds_load(&mds_process.stopping));
+    mds_publish(&state->ended, apr_time_now());
+}
+
 static apr_status_t clear(int state, void *data, apr_pool_t *pool)
 {
     static const djs_host_t host = { .progress = progress };
@@ -94,7 +117,9 @@ static apr_status_t clear(int state, void *data, apr_pool_t *pool)
     round.ctx.host = &host;
     round.ctx.baton = &round;
     apr_pool_create(&round.ctx.pool, pool);
+    note_begin(store->state, round.ctx.now);
     rv = engine->ops->clear_expired(engine, &round.ctx, &removed);
+    note_end(store->state, rv, removed);
     report(&round, rv, removed);
     apr_pool_destroy(round.ctx.pool);
     return APR_SUCCESS; /* else mod_watchdog would not come again */
@@ -187,13 +212,52 @@ static apr_status_t enlist(apr_pool_t *pconf, const apr_array_header_t *stores)
     return rv;
 }
 
+/* Made before there are children, which inherit it. */
+static apr_status_t share(apr_pool_t *pconf, const apr_array_header_t *stores)
+{
+    apr_size_t size = (apr_size_t)stores->nelts * sizeof(mds_clearing_t);
+    mds_clearing_t *states;
+    apr_shm_t *shared;
+    apr_status_t rv = apr_shm_create(&shared, size, NULL, pconf);
+    int i;
+
+    if (rv == APR_SUCCESS) {
+        states = apr_shm_baseaddr_get(shared);
+        memset(states, 0, size);
+        for (i = 0; i < stores->nelts; i++) {
+            APR_ARRAY_IDX(stores, i, store_t *)->state = &states[i];
+        }
+    }
+    return rv;
+}
+
+void mds_clear_each(void (*each)(void *baton, const mds_clearing_t *clearing), void *baton)
+{
+    int i;
+
+    for (i = 0; cleared && i < cleared->nelts; i++) {
+        const store_t *store = APR_ARRAY_IDX(cleared, i, const store_t *);
+        mds_clearing_t now = { store->server, store->site->engine->ops->name, store->interval,
+                               0, 0, 0, 0, 0 };
+
+        now.begun = mds_load(&store->state->begun);
+        now.ended = mds_load(&store->state->ended);
+        now.removed = mds_load(&store->state->removed);
+        now.total = mds_load(&store->state->total);
+        now.failed = mds_load(&store->state->failed);
+        each(baton, &now);
+    }
+}
+
 int mds_clear_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                           server_rec *server)
 {
-    collection_t all = { pconf, apr_array_make(ptemp, 1, sizeof(store_t *)) };
+    collection_t all = { pconf, apr_array_make(pconf, 1, sizeof(store_t *)) };
     apr_status_t rv;
 
     (void)plog;
+    (void)ptemp;
+    cleared = NULL;
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
         return OK; /* httpd reads it once more before it starts */
     }
@@ -201,11 +265,16 @@ int mds_clear_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp
     if (all.stores->nelts == 0) {
         return OK;
     }
-    rv = enlist(pconf, all.stores);
+    rv = share(pconf, all.stores);
+    if (rv == APR_SUCCESS) {
+        rv = enlist(pconf, all.stores);
+    }
     if (rv != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_ERR | APLOG_STARTUP, rv, server,
-                     DJSNO(0142) "mod_watchdog cannot be had for DjangoSessionClearInterval");
+                     DJSNO(0142) "what DjangoSessionClearInterval needs cannot be had: mod_watchdog, "
+                                 "shared memory");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    cleared = all.stores;
     return OK;
 }

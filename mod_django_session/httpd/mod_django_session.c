@@ -55,6 +55,7 @@ static void register_hooks(apr_pool_t *pool)
     /* mds_stream.c: while the socket is open */
     ap_hook_pre_close_connection(mds_stream_pre_close, NULL, NULL, APR_HOOK_REALLY_FIRST);
     mds_sso_register();
+    mds_status_register();
     /* mds_login.c */
     ap_hook_handler(mds_login_handler, NULL, NULL, APR_HOOK_MIDDLE);
     /* mds_filter.c */

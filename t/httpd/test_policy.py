@@ -521,6 +521,30 @@ def test_each_engine_is_cleared_as_django_clears_it(site):
             assert server.env(f"/{name}/env", cookie=cookie)["DJANGO_SESSION"] == '{"a":1}', name
 
 
+def test_mod_status_tells_how_far_the_clearing_is(site):
+    add_expired(site, 3)
+    holder = site.database.connect()
+    holder.execute("BEGIN EXCLUSIVE")
+    server = clearing(site, 'DjangoSession On\n<Location "/status">\nSetHandler server-status\n'
+                            "</Location>\n", modules=["status"])
+
+    def told():
+        lines = server.get("/status?auto").text.splitlines()
+        return dict(line.split(": ", 1) for line in lines if line.startswith("DjangoSessionClear"))
+
+    harness.wait_until(lambda: told()["DjangoSessionClear0State"] == "running", "the store is locked")
+    assert told()["DjangoSessionClear0Ended"] == "0" and told()["DjangoSessionClear0Begun"] != "0"
+    holder.rollback()
+    holder.close()
+    harness.wait_until(lambda: told()["DjangoSessionClear0TotalRemoved"] == "3", "the end")
+    assert told()["DjangoSessionClear0Engine"] == "db"
+    page = server.get("/status").text
+    assert "removal of expired ones" in page and "<td>3</td></tr>" in page
+    plain = site.httpd('DjangoSession On\n<Location "/status">\nSetHandler server-status\n'
+                       "</Location>\n", modules=["status"])
+    assert "Django" not in plain.get("/status?auto").text.replace("DjangoSession On", "")
+
+
 def test_a_clearing_that_fails_is_told_and_tried_again(site):
     site.database.execute("ALTER TABLE django_session RENAME TO away")
     server = clearing(site, "DjangoSession On\n")
