@@ -45,8 +45,9 @@ BASE_MODULES = ["authn_core", "authz_core", "authz_user", "authz_host", "dbd", "
                 "dir", "headers", "proxy", "proxy_http", "rewrite", "include", "filter", "mime",
                 "setenvif"]
 #: what httpd itself says when a connection ends at an unlucky moment: the client closed it, or httpd
-#: did, which closes the sockets under its workers when it is stopped
-HARMLESS = re.compile(r"AH0309[23]: ")
+#: did, which closes the sockets under its workers when it is stopped; and when it is stopped before
+#: mod_cgid's process has made its socket ready
+HARMLESS = re.compile(r"AH0309[23]: |AH01244: .*cgid\.sock")
 LEVELS = re.compile(r"\[(?:\w*:)?(?:emerg|alert|crit|error|warn)\]")
 
 
