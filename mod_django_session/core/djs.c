@@ -52,6 +52,24 @@ void djs_warn(djs_ctx_t *ctx, const char *format, ...)
     ctx->host->warn(ctx->baton, line);
 }
 
+void djs_notify(djs_ctx_t *ctx, const char *format, ...)
+{
+    void (*tell)(void *baton, const char *line) = NULL;
+    va_list args;
+    const char *line;
+
+    if (ctx->host != NULL) {
+        tell = ctx->host->notify != NULL ? ctx->host->notify : ctx->host->warn;
+    }
+    if (tell == NULL) {
+        return;
+    }
+    va_start(args, format);
+    line = apr_pvsprintf(ctx->pool, format, args);
+    va_end(args);
+    tell(ctx->baton, line);
+}
+
 void djs_progress(djs_ctx_t *ctx, apr_size_t done)
 {
     if (ctx->host != NULL && ctx->host->progress != NULL) {

@@ -48,6 +48,9 @@ typedef struct djs_host_t {
     void (*trace)(void *baton, const char *line);
     /** Something has failed that the call can do without; for the log, seldom. Never a secret. */
     void (*warn)(void *baton, const char *line);
+    /** Something has happened that an administrator should hear of, and which by itself is told
+        seldom, so that no other warning may keep it back. NULL: it is warned of. Never a secret. */
+    void (*notify)(void *baton, const char *line);
     /** Long work goes on: how many it has done with so far. */
     void (*progress)(void *baton, apr_size_t done);
 } djs_host_t;
@@ -82,6 +85,9 @@ void djs_trace(djs_ctx_t *ctx, const char *format, ...) DJS_PRINTF(2, 3);
 
 /** Tell the host of a failure that the call gets over, so that somebody hears of it. */
 void djs_warn(djs_ctx_t *ctx, const char *format, ...) DJS_PRINTF(2, 3);
+
+/** Tell the host what no other warning may keep back: the caller sees to it that this is seldom. */
+void djs_notify(djs_ctx_t *ctx, const char *format, ...) DJS_PRINTF(2, 3);
 
 /** Tell the host how far long work is: how many it has done with so far. */
 void djs_progress(djs_ctx_t *ctx, apr_size_t done);

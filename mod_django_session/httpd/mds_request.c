@@ -156,8 +156,16 @@ static void warn(void *baton, const char *line)
     }
 }
 
-static const djs_host_t host = { .trace = trace, .warn = warn };
-static const djs_host_t quiet_host = { .warn = warn };
+/* Beside the limit of 0115: a cache that is dead warns all the time. */
+static void notify(void *baton, const char *line)
+{
+    request_rec *r = baton;
+
+    ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, DJSNO(0155) "%s", line);
+}
+
+static const djs_host_t host = { .trace = trace, .warn = warn, .notify = notify };
+static const djs_host_t quiet_host = { .warn = warn, .notify = notify };
 
 request_rec *mds_request_of(const djs_ctx_t *ctx)
 {

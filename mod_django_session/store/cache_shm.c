@@ -256,7 +256,7 @@ static void warn(djs_ctx_t *ctx, djs_shm_region_t *region, int warning)
         || count_region(&aside, region, &counts) != APR_SUCCESS) {
         return;
     }
-    djs_warn(ctx, "%s is %u %% full with %" APR_UINT64_T_FMT " sessions; %s; give it more with "
+    djs_notify(ctx, "%s is %u %% full with %" APR_UINT64_T_FMT " sessions; %s; give it more with "
              "size=", djs_shm_region_label(ctx->pool, &region->id),
              (unsigned)(counts.used_blocks * 100 / counts.blocks), counts.entries,
              warning == WARN_TIGHT

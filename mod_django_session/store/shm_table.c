@@ -737,7 +737,7 @@ static apr_status_t under_lock(djs_ctx_t *ctx, djs_shm_table_t *t, work_fn work,
     }
     djs_shm_unlock(t);
     if (repaired) {
-        djs_warn(ctx, "a part of shared memory was put together again: a process died while it "
+        djs_notify(ctx, "a part of shared memory was put together again: a process died while it "
                  "changed it, or it was damaged; what was whole is kept");
     }
     if (rv == SHM_DAMAGED) {

@@ -176,6 +176,23 @@ def test_what_is_inside_the_server_is_not_the_tools(site):
     assert "inside the server" in done.stderr and "file=" in done.stderr
 
 
+def test_before_living_sessions_have_to_go_the_log_says_so(site):
+    backend = site.backend()
+    backend.answer = lambda request: (
+        200, [("Django-Session-Update", json.dumps({"set": {"x": "y" * 7000}}))], b"")
+    server = site.httpd(memory("size=1m") + "ProxyPass /fill %s\n" % backend.url)
+    server.expect(155)
+    first = begin(server, name="ada")
+    for _ in range(400):  # of which 1m holds about 130
+        answer = server.get("/fill")
+        site.secrets.add(answer.cookie())
+        assert answer.status == 200
+        if "DJS0155" in server.log:
+            break
+    assert " % full with " in server.log and "soon living ones will have to go" in server.log
+    assert session(server, first) == {"name": "ada"}, "none has had to go"
+
+
 def test_2000_of_2000_increments_from_8_clients_survive(site):
     server = site.httpd(memory() + counting(site), log_level="warn")
     cookie = begin(server, hits=0)
@@ -187,7 +204,7 @@ def test_2000_of_2000_increments_from_8_clients_survive(site):
 @pytest.mark.parametrize("mpm", ["prefork", "event"])
 def test_children_that_are_killed_under_load_do_no_harm(site, mpm):
     server = site.httpd(memory() + counting(site), mpm=mpm, log_level="warn")
-    server.expect(115, "AH00052|AH00051|AH00045|AH10392|AH01239")
+    server.expect(155, "AH00052|AH00051|AH00045|AH10392|AH01239")
     others = [begin(server, name="session %d" % i) for i in range(5)]
     cookie = begin(server, hits=0)
     seen = []

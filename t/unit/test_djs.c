@@ -49,6 +49,12 @@ static void a_trace_reaches_the_host_that_listens(void **state)
     assert_text(line, "read it in 3", "what the host got");
 }
 
+static void do_nothing(void *baton, const char *line)
+{
+    (void)baton;
+    (void)line;
+}
+
 static void a_warning_reaches_the_host_that_listens(void **state)
 {
     static const djs_host_t listening = { .warn = keep_line };
@@ -65,6 +71,27 @@ static void a_warning_reaches_the_host_that_listens(void **state)
     djs_warn(test->ctx, "%d of %s", 1, "many");
     assert_text(heard, "1 of many", "formatted");
     assert_null(test->ctx->problem);
+}
+
+static void what_no_warning_may_keep_back_is_told_apart_where_the_host_does(void **state)
+{
+    static const djs_host_t both = { .warn = do_nothing, .notify = keep_line };
+    static const djs_host_t one = { .warn = keep_line };
+    static const djs_host_t deaf = { NULL };
+    test_t *test = *state;
+    const char *heard = NULL;
+
+    djs_notify(test->ctx, "nobody is there");
+    test->ctx->baton = &heard;
+    test->ctx->host = &deaf;
+    djs_notify(test->ctx, "nobody listens");
+    assert_null(heard);
+    test->ctx->host = &both;
+    djs_notify(test->ctx, "%d %% full", 93);
+    assert_text(heard, "93 % full", "not as a warning");
+    test->ctx->host = &one;
+    djs_notify(test->ctx, "%d %% full", 94);
+    assert_text(heard, "94 % full", "as a warning");
 }
 
 static void a_range_of_no_text_is_empty(void **state)
@@ -132,6 +159,7 @@ int main(void)
         TEST(a_forgotten_failure_makes_room_for_the_next),
         TEST(a_trace_reaches_the_host_that_listens),
         TEST(a_warning_reaches_the_host_that_listens),
+        TEST(what_no_warning_may_keep_back_is_told_apart_where_the_host_does),
         TEST(a_range_of_no_text_is_empty),
         TEST(a_copy_has_a_nul_behind_it_and_is_its_own),
         TEST(ranges_are_equal_when_length_and_content_are),
