@@ -182,7 +182,7 @@ typedef struct mds_clearing_t {
     apr_time_t begun;             /* last; 0: not yet */
     apr_time_t ended;             /* 0: it is at work, or was not yet */
     apr_uint64_t removed;         /* this time, so far */
-    apr_uint64_t total;           /* of the times that have ended, since the server was started or restarted */
+    apr_uint64_t total;           /* all times that have ended since the last (re)start */
     int failed;                   /* the last time that ended */
 } mds_clearing_t;
 
