@@ -13,6 +13,7 @@ import urllib.parse
 import pytest
 
 import harness
+from test_hostile import FastCGI
 
 FORM = "application/x-www-form-urlencoded"
 KIB = 1024
@@ -730,3 +731,32 @@ def test_an_attempt_reaches_nobody(place, token, attempt):
 def test_the_attempts_would_pass_without_what_is_wrong_with_them(place, token):
     for host, headers in (("plain.test", []), (TLS, [("Referer", "https://secure.test/")])):
         assert place.post("/cgi/body", field(token), headers, host=host).get("X-Reached") == "yes"
+
+
+# ---- trailers -----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("path,csrf", [("/app", "On"), ("/front/x", "On"), ("/front/x", "Off")])
+def test_trailers_bring_no_header_of_ours_wherever_the_body_is_read(make_site, path, csrf):
+    """MergeTrailers On puts them among the headers (CVE-2013-5704): here when the form is looked at, or
+    behind an internal redirect."""
+    site = make_site()
+    program = site.keep(FastCGI())
+    server = site.httpd(f"MergeTrailers On\nDjangoCsrf {csrf}\nDjangoSessionHeader On\n"
+                        "DjangoSession On\n<Location /app>\n"
+                        f"SetHandler proxy:fcgi://127.0.0.1:{program.port}/\n</Location>\n"
+                        '<Directory "@DIR@/htdocs">\nAllowOverride All\n'
+                        "Options +FollowSymLinks\n</Directory>\n",
+                        modules=["proxy_fcgi"])
+    front = server.dir / "htdocs" / "front"
+    front.mkdir()
+    (front / ".htaccess").write_text("RewriteEngine On\nRewriteRule . /app\n")
+    harness.hand_over(front)
+    body = field("a" * 64)
+    raw = server.client().raw(
+        f"POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n"
+        f"Cookie: csrftoken={'a' * 64}\r\nContent-Type: {FORM}\r\n\r\n"
+        f"{len(body):x}\r\n{body}\r\n0\r\n"
+        "Django-User: mallory\r\nDjango-Csrf-Token: mallory\r\nX-Stays: stays\r\n\r\n")
+    assert b"200 OK" in raw and b"mallory" not in raw, raw
+    assert b'"HTTP_X_STAYS": "stays"' in raw
+    assert (b'"HTTP_DJANGO_CSRF_TOKEN"' in raw) == (csrf == "On"), raw
