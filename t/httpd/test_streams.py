@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """WebSockets and endless answers: what they carry, and that they end with the login."""
 import json
+import subprocess
 
 import pytest
 
@@ -223,6 +224,26 @@ def test_a_store_that_fails_ends_nothing(place):
         place.site.database.execute("ALTER TABLE gone RENAME TO django_session")
     place.tool("delete", key)
     stream.wait_for_end()
+
+
+def test_over_http2_the_connection_ends(place):
+    server = place.site.httpd("Protocols h2c http/1.1\n" + CONFIG % {"port": place.backend.port}
+                              + "DjangoStreamCheck 1s\n", modules=["proxy_wstunnel", "http2"])
+    server.expect(r"\[(proxy\w*|http2):(error|warn)\]")
+    _, key = place.login()
+    curl = subprocess.Popen(
+        ["curl", "-sSN", "--http2-prior-knowledge", "-H", "Cookie: sessionid=" + key,
+         "http://127.0.0.1:%d/app/events" % server.port], stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL)
+    try:
+        assert curl.stdout.read(4) == b"data"
+        place.tool("delete", key)
+        curl.communicate(timeout=harness.PATIENCE)
+        assert curl.returncode != 0
+    finally:
+        curl.kill()
+        curl.wait()
+    harness.wait_until(lambda: server.has_logged(170), "what the log says")
 
 
 def test_a_lifetime_ends_a_stream(place):
