@@ -279,21 +279,6 @@ apr_status_t djs_wire_inspect(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_
     return rv == APR_SUCCESS ? deserialize(ctx, wire, data, value) : rv;
 }
 
-apr_status_t djs_wire_read(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t stored,
-                           djs_value_t **value, int *key_index, djs_wire_layout_t *layout)
-{
-    djs_wire_facts_t facts;
-    apr_status_t rv = djs_wire_inspect(ctx, wire, stored, value, &facts);
-
-    if (rv == APR_SUCCESS && key_index != NULL) {
-        *key_index = facts.key_index;
-    }
-    if (rv == APR_SUCCESS && layout != NULL) {
-        *layout = facts.layout;
-    }
-    return rv;
-}
-
 apr_status_t djs_wire_write(djs_ctx_t *ctx, const djs_wire_t *wire, const djs_value_t *value,
                             djs_bytes_t *stored)
 {

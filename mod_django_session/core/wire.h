@@ -95,11 +95,6 @@ typedef struct djs_wire_facts_t {
 apr_status_t djs_wire_inspect(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t stored,
                               djs_value_t **value, djs_wire_facts_t *facts) DJS_MUST_CHECK;
 
-/** The same with two of the facts; either may be NULL. */
-apr_status_t djs_wire_read(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t stored,
-                           djs_value_t **value, int *key_index, djs_wire_layout_t *layout)
-    DJS_MUST_CHECK;
-
 /**
  * The session's dictionary → bytes to store, in ctx->pool. DJS_EUNSUPPORTED: it has a value that the
  * layout's serializer cannot keep.

@@ -67,7 +67,7 @@ static apr_status_t read_value(const djs_cached_db_parts_t *parts, djs_ctx_t *ct
 {
     const djs_wire_t *wire = is_cached_form(parts, record) ? parts->cache_wire : parts->row_wire;
 
-    return djs_wire_read(ctx, wire, record->data, value, NULL, NULL);
+    return djs_wire_inspect(ctx, wire, record->data, value, NULL);
 }
 
 /* A record as the cache holds it. */

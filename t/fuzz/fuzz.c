@@ -36,7 +36,7 @@ static void read_stored(djs_ctx_t *ctx, djs_bytes_t stored, void *baton)
 {
     djs_value_t *value;
 
-    if (djs_wire_read(ctx, baton, stored, &value, NULL, NULL) == APR_SUCCESS) {
+    if (djs_wire_inspect(ctx, baton, stored, &value, NULL) == APR_SUCCESS) {
         look_everywhere(value);
     }
 }

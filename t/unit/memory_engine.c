@@ -230,7 +230,7 @@ const char *memory_site_get(djs_ctx_t *ctx, const memory_site_t *site, const cha
     if (record == NULL) {
         return NULL;
     }
-    if (djs_wire_read(&quiet, site->site.wire, record->data, &value, NULL, NULL) != APR_SUCCESS) {
+    if (djs_wire_inspect(&quiet, site->site.wire, record->data, &value, NULL) != APR_SUCCESS) {
         return "(unreadable)";
     }
     return djs_json_dumps(ctx, DJS_JSON_COMPACT, value).data;

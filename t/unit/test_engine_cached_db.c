@@ -163,8 +163,8 @@ static void assert_loaded(both_t *both, const char *json, int from_cache, djs_re
     memset(found, 0xff, sizeof(*found)); /* all of it is told */
     assert_status(ctx, load(both, found), APR_SUCCESS, json);
     assert_true(found->wire == (from_cache ? both->cache_wire : NULL));
-    assert_status(ctx, djs_wire_read(ctx, from_cache ? both->cache_wire : both->row_wire,
-                                     found->data, &value, NULL, NULL), APR_SUCCESS, json);
+    assert_status(ctx, djs_wire_inspect(ctx, from_cache ? both->cache_wire : both->row_wire,
+                                     found->data, &value, NULL), APR_SUCCESS, json);
     assert_bytes(djs_json_dumps(ctx, DJS_JSON_COMPACT, value), djs_bytes(json), "what was loaded");
 }
 

@@ -151,7 +151,7 @@ static void read_stored(djs_ctx_t *ctx, djs_bytes_t stored, void *baton)
     const djs_wire_t *const *wire = baton;
     djs_value_t *value;
 
-    if (djs_wire_read(ctx, *wire, stored, &value, NULL, NULL) == APR_SUCCESS) {
+    if (djs_wire_inspect(ctx, *wire, stored, &value, NULL) == APR_SUCCESS) {
         look_everywhere(value);
     }
 }

@@ -50,27 +50,25 @@ static djs_bytes_t json_of(test_t *test, const djs_value_t *value)
     return djs_json_dumps(test->ctx, DJS_JSON_COMPACT, value);
 }
 
-/* Read, and compare status, content, layout and key; after a failure, that nothing was given. */
+/* Read, and compare status, content, layout and key; after a failure, that no value was given. */
 static void check_read(test_t *test, const djs_wire_t *wire, djs_bytes_t stored, apr_status_t rv,
                        const char *json, djs_wire_layout_t layout, const char *why)
 {
-    djs_wire_layout_t found = (djs_wire_layout_t)-1;
+    djs_wire_facts_t found;
     djs_value_t *value = NULL;
-    int key = -7;
 
     djs_forget(test->ctx);
     assert_status(rv == APR_SUCCESS ? test->ctx : NULL,
-                  djs_wire_read(test->ctx, wire, stored, &value, &key, &found), rv, why);
+                  djs_wire_inspect(test->ctx, wire, stored, &value, &found), rv, why);
     if (rv != APR_SUCCESS) {
         assert_null(value);
         assert_non_null(test->ctx->problem);
-        assert_number(key, -7, why);
         return;
     }
     assert_text(test->ctx->problem, NULL, why);
     assert_bytes(json_of(test, value), djs_bytes(json), why);
-    assert_number(found, layout, why);
-    assert_in_range(key, 0, 2);
+    assert_number(found.layout, layout, why);
+    assert_in_range(found.key_index, 0, 2);
 }
 
 /* ---- Golden vectors -------------------------------------------------------------------------- */
@@ -440,17 +438,17 @@ static void fallback_keys_read_every_layout_and_write_none(void **state)
         djs_wire_t *unaware = djs_wire_make(test->pool, keyring(test->pool, "old", NULL),
                                             layouts[i], NULL);
         djs_bytes_t stored = written_by(test, "old", layouts[i], NULL, "{\"a\":1}");
+        djs_wire_facts_t facts;
         djs_value_t *value;
-        int key = -7;
 
-        assert_status(test->ctx, djs_wire_read(test->ctx, rotated, stored, &value, &key, NULL),
+        assert_status(test->ctx, djs_wire_inspect(test->ctx, rotated, stored, &value, &facts),
                       APR_SUCCESS, "by a fallback");
-        assert_number(key, 1, "the fallback");
+        assert_number(facts.key_index, 1, "the fallback");
         assert_status(test->ctx, djs_wire_write(test->ctx, rotated, value, &stored), APR_SUCCESS,
                       "written again");
-        assert_status(test->ctx, djs_wire_read(test->ctx, rotated, stored, &value, &key, NULL),
+        assert_status(test->ctx, djs_wire_inspect(test->ctx, rotated, stored, &value, &facts),
                       APR_SUCCESS, "by the new key");
-        assert_number(key, 0, "the new key");
+        assert_number(facts.key_index, 0, "the new key");
         check_read(test, unaware, stored, DJS_EBADSIG, NULL, layouts[i], "the old key alone");
         djs_forget(test->ctx);
     }
@@ -520,7 +518,7 @@ static void json_at_rest_is_utf8_and_signed_json_latin1(void **state)
     djs_bytes_t utf8 = djs_bytes("{\"k\":\"\xc3\xa9\"}");
     djs_value_t *value;
 
-    assert_status(test->ctx, djs_wire_read(test->ctx, plain, utf8, &value, NULL, NULL),
+    assert_status(test->ctx, djs_wire_inspect(test->ctx, plain, utf8, &value, NULL),
                   APR_SUCCESS, "plain");
     assert_bytes(json_of(test, value), djs_bytes("{\"k\":\"\\u00e9\"}"), "plain");
     check_read(test, wire, signed_bytes(test, "secret", utf8), APR_SUCCESS,
@@ -536,7 +534,7 @@ static void an_earlier_failure_is_not_overwritten_by_trying_layouts(void **state
     djs_value_t *value;
 
     djs_fail(test->ctx, DJS_ESTORE, "earlier");
-    assert_status(test->ctx, djs_wire_read(test->ctx, wire, legacy, &value, NULL, NULL),
+    assert_status(test->ctx, djs_wire_inspect(test->ctx, wire, legacy, &value, NULL),
                   APR_SUCCESS, "a legacy row");
     assert_text(test->ctx->problem, "earlier", "what failed before");
 }
@@ -577,8 +575,7 @@ static void no_random_row_is_taken_for_a_session(void **state)
             row[i] = alphabet[(seed >> 16) % (sizeof(alphabet) - 1)];
         }
         apr_pool_create(&pool, test->pool);
-        assert_status(NULL, djs_wire_read(test_ctx(pool), wire, djs_bytes_of(row, len), &value,
-                                          NULL, NULL),
+        assert_status(NULL, djs_wire_inspect(test_ctx(pool), wire, djs_bytes_of(row, len), &value, NULL),
                       DJS_EBADSIG, "random");
         apr_pool_destroy(pool);
         free(row);
@@ -599,7 +596,7 @@ static int check_django_redis(test_t *test, const json_t *a_case, int packed)
     if (!vector_bytes(test->pool, a_case, "value", &stored)) {
         return 0;
     }
-    assert_status(test->ctx, djs_wire_read(test->ctx, wire, stored, &value, NULL, NULL),
+    assert_status(test->ctx, djs_wire_inspect(test->ctx, wire, stored, &value, NULL),
                   APR_SUCCESS, name);
     assert_bytes(json_of(test, value), djs_bytes(same ? vector_need(a_case, "json")
                                                       : vector_need(loads, "tagged")), name);
