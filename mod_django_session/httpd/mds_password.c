@@ -384,7 +384,8 @@ mds_login_t mds_password_check(request_rec *r, const djs_site_t *site, mds_attem
     ctx.now = apr_time_now();
     ctx.patience = site->settings->store_timeout;
     ctx.problem = NULL;
-    outcome = check(r, &ctx, site, attempt);
+    /* A server that went on through a restart, although the memory could not be made. */
+    outcome = counts && turns ? check(r, &ctx, site, attempt) : MDS_LOGIN_FAILED;
     if (outcome != MDS_LOGIN_RIGHT) {
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, DJSNO(0190) "no login for %s%s: %s",
                       attempt->user ? "user " : "a name",
