@@ -121,18 +121,41 @@ static apr_int64_t life_of(const djs_ctx_t *ctx, const djs_record_t *record)
     return record->expires > ctx->now ? apr_time_sec(record->expires - ctx->now) : 0;
 }
 
+/*
+ * Something was put where nothing was. Who removes a session takes its row first and what is cached
+ * then: if the latter came before ours, the row is gone by now.
+ */
+static void take_back_if_gone(const djs_cached_db_parts_t *parts, djs_ctx_t *ctx, const char *key)
+{
+    djs_ctx_t own = *ctx;
+    int found = 0;
+    apr_status_t rv = parts->rows->ops->exists(parts->rows, &own, key, &found);
+
+    ctx->patience = own.patience;
+    if (rv != APR_SUCCESS || !found) {
+        cache_remove(parts, ctx, key);
+    }
+}
+
 /* Put bytes where `seen` is, or nothing; NULL: whatever is there. */
 static apr_status_t exchange(const djs_cached_db_parts_t *parts, djs_ctx_t *ctx, const char *key,
                              const djs_bytes_t *seen, djs_bytes_t bytes, apr_int64_t life)
 {
     djs_cache_t *cache = parts->cache;
+    const char *name = cache_key(parts, ctx, key);
     apr_status_t rv;
 
     if (seen == NULL) {
-        return cache->ops->set(cache, ctx, key, bytes, life);
+        return cache->ops->set(cache, ctx, name, bytes, life);
     }
-    rv = cache->ops->swap(cache, ctx, key, *seen, bytes, life);
-    return rv == APR_NOTFOUND ? cache->ops->add(cache, ctx, key, bytes, life) : rv;
+    rv = cache->ops->swap(cache, ctx, name, *seen, bytes, life);
+    if (rv == APR_NOTFOUND) {
+        rv = cache->ops->add(cache, ctx, name, bytes, life);
+        if (rv == APR_SUCCESS) {
+            take_back_if_gone(parts, ctx, key);
+        }
+    }
+    return rv;
 }
 
 /* APR_EGENERAL: cannot be cached. */
@@ -146,8 +169,7 @@ static apr_status_t try_follow(const djs_cached_db_parts_t *parts, djs_ctx_t *ct
         || (seen != NULL && as_cached(parts, ctx, seen, &old) != APR_SUCCESS)) {
         return APR_EGENERAL;
     }
-    return exchange(parts, ctx, cache_key(parts, ctx, key), seen != NULL ? &old : NULL, bytes,
-                    life);
+    return exchange(parts, ctx, key, seen != NULL ? &old : NULL, bytes, life);
 }
 
 /*
@@ -186,6 +208,9 @@ static void fill(const djs_cached_db_parts_t *parts, djs_ctx_t *ctx, const char 
     rv = useless != NULL ? cache->ops->swap(cache, &own, name, useless->data, bytes, life)
                          : cache->ops->add(cache, &own, name, bytes, life);
     forgive(parts, ctx, &own, rv);
+    if (rv == APR_SUCCESS && useless == NULL) {
+        take_back_if_gone(parts, ctx, key);
+    }
 }
 
 /* ---- the operations ---- */
@@ -260,6 +285,9 @@ static apr_status_t cached_db_replace(djs_engine_t *engine, djs_ctx_t *ctx, cons
     }
     if (rv == APR_SUCCESS) {
         follow(parts, ctx, key, seen, record);
+        if (seen == NULL) {
+            take_back_if_gone(parts, ctx, key);
+        }
     }
     else {
         /* Not what the row has, or nobody knows: the next load is to see the row. */

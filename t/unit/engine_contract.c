@@ -595,6 +595,28 @@ static void *run_client(void *data)
     return NULL;
 }
 
+static void start_clients(contract_state_t *s, const char *key, client_t *clients)
+{
+    int i;
+
+    memset(clients, 0, CLIENTS * sizeof(*clients));
+    for (i = 0; i < CLIENTS; i++) {
+        clients[i].engine = s->engine;
+        clients[i].key = key;
+        clients[i].stamp = i * 1000000;
+        assert_int_equal(pthread_create(&clients[i].thread, NULL, run_client, &clients[i]), 0);
+    }
+}
+
+static void await_clients(client_t *clients)
+{
+    int i;
+
+    for (i = 0; i < CLIENTS; i++) {
+        pthread_join(clients[i].thread, NULL);
+    }
+}
+
 static void no_change_is_lost_among_many_clients(void **state)
 {
     contract_state_t *s = *state;
@@ -604,16 +626,8 @@ static void no_change_is_lost_among_many_clients(void **state)
     int i;
 
     must_create(s, key, &record);
-    memset(clients, 0, sizeof(clients));
-    for (i = 0; i < CLIENTS; i++) {
-        clients[i].engine = s->engine;
-        clients[i].key = key;
-        clients[i].stamp = i * 1000000;
-        assert_int_equal(pthread_create(&clients[i].thread, NULL, run_client, &clients[i]), 0);
-    }
-    for (i = 0; i < CLIENTS; i++) {
-        pthread_join(clients[i].thread, NULL);
-    }
+    start_clients(s, key, clients);
+    await_clients(clients);
     for (i = 0; i < CLIENTS; i++) {
         assert_status(NULL, clients[i].rv, APR_SUCCESS, clients[i].problem);
     }
@@ -621,6 +635,29 @@ static void no_change_is_lost_among_many_clients(void **state)
                   APR_SUCCESS, "load");
     assert_bytes(record.data, djs_bytes(apr_itoa(s->test.pool, CLIENTS * STEPS)),
                  "each of them counted");
+}
+
+/* Wherever among the changes it comes: who is later finds nothing, and makes nothing. */
+static void a_removal_among_many_changes_is_final(void **state)
+{
+    contract_state_t *s = *state;
+    const char *key = contract_key(&s->test);
+    djs_record_t record = contract_record(&s->test, "0");
+    client_t clients[CLIENTS];
+    apr_status_t rv;
+    int i;
+
+    must_create(s, key, &record);
+    start_clients(s, key, clients);
+    rv = s->engine->ops->remove(s->engine, s->test.ctx, key);
+    await_clients(clients);
+    assert_status(s->test.ctx, rv, APR_SUCCESS, "remove");
+    for (i = 0; i < CLIENTS; i++) {
+        if (clients[i].rv != APR_SUCCESS) { /* it was done before */
+            assert_status(NULL, clients[i].rv, APR_NOTFOUND, clients[i].problem);
+        }
+    }
+    assert_absent(s, key, "nobody made it again");
 }
 
 static void without_patience_nothing_is_waited_for(void **state)
@@ -716,6 +753,7 @@ size_t contract_tests(const contract_t *contract, struct CMUnitTest *tests, size
         NOT_FOR(CONTRACT_AGED, clearing_removes_what_has_expired_and_nothing_else),
         ROW(a_listing_shows_each_live_record_once),
         ROW(no_change_is_lost_among_many_clients),
+        ROW(a_removal_among_many_changes_is_final),
         ROW(without_patience_nothing_is_waited_for),
         ROW(a_healthy_store_passes_its_check),
     };

@@ -125,12 +125,22 @@ static apr_status_t memory_remove(djs_engine_t *engine, djs_ctx_t *ctx, const ch
     return APR_SUCCESS;
 }
 
+/* Not counted: it is no work of the session's. */
+static apr_status_t memory_exists(djs_engine_t *engine, djs_ctx_t *ctx, const char *key, int *found)
+{
+    memory_engine_t *memory = engine->data;
+
+    *found = memory_engine_get(memory, key) != NULL;
+    return memory->down ? no_answer(ctx) : APR_SUCCESS;
+}
+
 static const djs_engine_ops_t memory_ops = {
     .name = "memory",
     .load = memory_load,
     .create = memory_create,
     .replace = memory_replace,
-    .remove = memory_remove
+    .remove = memory_remove,
+    .exists = memory_exists
 };
 
 static const djs_engine_ops_t aged_ops = {
@@ -139,7 +149,8 @@ static const djs_engine_ops_t aged_ops = {
     .load = memory_load,
     .create = memory_create,
     .replace = memory_replace,
-    .remove = memory_remove
+    .remove = memory_remove,
+    .exists = memory_exists
 };
 
 void memory_engine_age(memory_engine_t *memory)

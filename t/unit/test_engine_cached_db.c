@@ -540,6 +540,45 @@ static void a_redis_that_is_killed_at_any_step_costs_warnings_and_is_filled_agai
 #define ON_BOTH(name) cmocka_unit_test_setup_teardown(name, open_both, test_teardown)
 #define ON_REDIS(name) cmocka_unit_test_setup_teardown(name, open_both_on_redis, test_teardown)
 
+/* Another request logs out, whole, before the cache gets what ours has read or saved. */
+static void log_out(void *baton, memory_cache_t *memory, const char *operation)
+{
+    both_t *both = baton;
+
+    if (strcmp(operation, "add") == 0) {
+        memory->step = NULL;
+        assert_status(both->test.ctx,
+                      both->engine->ops->remove(both->engine, test_ctx(both->test.pool), KEY),
+                      APR_SUCCESS, "remove");
+    }
+}
+
+static void what_is_removed_while_it_is_being_cached_is_not_cached(void **state)
+{
+    both_t *both = *state;
+    djs_record_t seen, found;
+    int saves;
+
+    for (saves = 0; saves < 2; saves++) {
+        put_row(both, "{\"a\":1}");
+        if (saves) {
+            assert_loaded(both, "{\"a\":1}", 0, &seen);
+            memory_cache_put(both->cache, PREFIX KEY, both->test.ctx->now, NULL); /* lost */
+        }
+        both->cache->baton = both;
+        both->cache->step = log_out;
+        if (saves) {
+            assert_status(both->test.ctx, replace(both, &seen, "{\"a\":2}"), APR_SUCCESS, "before");
+        }
+        else {
+            assert_loaded(both, "{\"a\":1}", 0, &found);
+        }
+        assert_null(both->cache->step);
+        assert_null(cached(both));
+        assert_status(both->test.ctx, load(both, &found), APR_NOTFOUND, "it is gone");
+    }
+}
+
 int main(void)
 {
     static const contract_t working = { "cached_db", open_on_sqlite, "working", CONTRACT_VAGUE_END };
@@ -548,6 +587,7 @@ int main(void)
                                      CONTRACT_VAGUE_END | CONTRACT_OWN_CLOCK };
     static struct CMUnitTest tests[3 * CONTRACT_TESTS_MAX + 20] = {
         ON_BOTH(a_hit_asks_no_row),
+        ON_BOTH(what_is_removed_while_it_is_being_cached_is_not_cached),
         ON_BOTH(a_miss_reads_the_row_and_fills_the_cache_for_the_rest_of_its_life),
         ON_BOTH(what_ends_within_a_second_is_not_cached),
         ON_BOTH(every_write_goes_through_to_both),
