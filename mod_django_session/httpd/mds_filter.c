@@ -334,14 +334,15 @@ static void accept_update(request_rec *r, mds_request_t *request, const taken_t 
 
 /*
  * With a CGI program's local Location go its other headers. Here they are still the program's; what
- * answers in the end may be of a section that has other rights.
+ * answers in the end may be of a section that has other rights. What an error document replaces is no
+ * answer, and asks for nothing.
  */
 void mds_keep_update(request_rec *r)
 {
     mds_request_t *request = mds_request(r);
     taken_t taken = take_update(r);
 
-    if (!request->finished && !is_empty(&taken)) {
+    if (!request->finished && !is_empty(&taken) && ap_is_HTTP_SUCCESS(r->status)) {
         accept_update(r, request, &taken);
     }
 }
