@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -191,6 +192,37 @@ def test_before_living_sessions_have_to_go_the_log_says_so(site):
             break
     assert " % full with " in server.log and "soon living ones will have to go" in server.log
     assert session(server, first) == {"name": "ada"}, "none has had to go"
+
+
+def test_mod_status_tells_how_full_it_is(site):
+    backend = site.backend()
+    backend.answer = lambda request: (
+        200, [("Django-Session-Update", json.dumps({"set": {"a": "x" * 4000}}))], b"")
+    server = site.httpd(memory("size=1m") + "ProxyPass /app %s\n" % backend.url
+                        + '<Location "/status">\nSetHandler server-status\n</Location>\n',
+                        modules=["status"])
+
+    def told():
+        """What is told of this memory; there is one where logins are counted, too."""
+        figures = dict(re.findall(r"^DjangoSessionShm(\d+\w+): (.*)$",
+                                  server.get("/status?auto").text, re.M))
+        number = [name[:-4] for name, text in figures.items() if name.endswith("Name")
+                  and text == "s"][0]
+        return {name[len(number):]: int(text) for name, text in figures.items()
+                if name.startswith(number) and text.isdigit()}
+
+    before = told()
+    assert before["Entries"] == 0 and before["Size"] == 1024 * 1024
+    for _ in range(60):
+        site.secrets.add(key := server.get("/app").cookie())
+    server.get("/cgi/env", cookie=f"sessionid={key}")
+    after = told()
+    assert after["Entries"] == 60 and after["Evicted"] == 0
+    assert 20 < after["UsedPercent"] < 50
+    assert after["Hits"] > before["Hits"]
+    page = server.get("/status").text
+    assert "Django sessions: shared memory" in page and "<td>s</td><td>1024 KiB</td>" in page
+    assert key not in page
 
 
 def test_2000_of_2000_increments_from_8_clients_survive(site):
