@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the end-to-end tests. What they give is in harness.py."""
+import os
 import re
 import signal
 import sys
@@ -11,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import harness  # noqa: E402
 
-KINDS = ["sqlite", "postgresql", "mariadb"]
+#: DJS_KINDS: those of the databases that a test is run on for each
+KINDS = os.environ.get("DJS_KINDS", "sqlite postgresql mariadb").split()
 
 
 def pytest_configure():

@@ -72,6 +72,16 @@ def wait_until(ready, what):
         time.sleep(0.01)
 
 
+def stop_listening(listener):
+    """
+    End an accept() that another thread waits in. To close the socket alone would leave it waiting, and
+    when the system starts the call anew (after a pause of the machine), it would take connections of
+    whoever has that descriptor then.
+    """
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+
 def identity():
     """Popen's arguments that make root the unprivileged account."""
     if os.geteuid() != 0:
@@ -413,6 +423,7 @@ class Backend:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.socket.settimeout(1)  # one that is gone before it is taken is not waited for
         self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 

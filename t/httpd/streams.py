@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 
-from harness import PATIENCE
+from harness import PATIENCE, stop_listening
 
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
@@ -112,7 +112,7 @@ class StreamBackend:
 
     def close(self):
         self.ended.set()
-        self.listener.close()
+        stop_listening(self.listener)
 
 
 class Stream:

@@ -10,7 +10,7 @@ import urllib.parse
 
 import pytest
 
-from harness import PATIENCE
+from harness import PATIENCE, stop_listening
 from test_config import CONTEXT
 
 ON = "DjangoSession On\nDjangoSessionUpdate On\n"
@@ -250,7 +250,7 @@ class FastCGI:
         stream.flush()
 
     def close(self):
-        self.listener.close()
+        stop_listening(self.listener)
 
 
 @pytest.mark.parametrize("merge", ["Off", "On"])

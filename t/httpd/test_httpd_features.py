@@ -278,7 +278,7 @@ class Raw:
 
     def __exit__(self, *_):
         self.thread.join(PATIENCE)
-        self.listener.close()
+        harness.stop_listening(self.listener)
 
 
 def test_what_comes_before_the_answer_carries_nothing(answers):
