@@ -45,8 +45,12 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/hashers_impl.h \
 	mod_django_session/core/inject.c \
 	mod_django_session/core/inject.h \
-	mod_django_session/core/json.c \
+	mod_django_session/core/json_float.c \
 	mod_django_session/core/json.h \
+	mod_django_session/core/json_impl.h \
+	mod_django_session/core/json_read.c \
+	mod_django_session/core/json_scan.c \
+	mod_django_session/core/json_write.c \
 	mod_django_session/core/memo.c \
 	mod_django_session/core/memo.h \
 	mod_django_session/core/middleware.c \
