@@ -75,6 +75,9 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/settings.c \
 	mod_django_session/core/settings.def \
 	mod_django_session/core/settings.h \
+	mod_django_session/core/settings_impl.h \
+	mod_django_session/core/settings_kinds.c \
+	mod_django_session/core/settings_texts.c \
 	mod_django_session/core/signing.c \
 	mod_django_session/core/signing.h \
 	mod_django_session/core/sso.c \
