@@ -130,6 +130,7 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/keys.h \
 	mod_django_session/store/memcached_clients.c \
 	mod_django_session/store/memcached_clients.h \
+	mod_django_session/store/shm_entries.c \
 	mod_django_session/store/shm_rebuild.c \
 	mod_django_session/store/shm_region.c \
 	mod_django_session/store/shm_region.h \

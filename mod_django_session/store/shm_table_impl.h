@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is in the memory of a shard: for shm_table.c, which works on it, shm_rebuild.c, which puts it
- * together again, and shm_verify.c, which looks whether it is right.
+ * What is in the memory of a shard: for shm_entries.c and shm_table.c, which work on it,
+ * shm_rebuild.c, which puts it together again, and shm_verify.c, which looks whether it is right.
  *
  * Any of it may be wrong in the memory of others' making or after a death: numbers of blocks are
  * looked at (djs_shm_is_head() and its like) before they are used.
@@ -90,7 +90,13 @@ static inline int shm_lengths_are_sane(const shm_entry_t *entry)
         __atomic_store_n(&(place), (value), __ATOMIC_RELEASE);                                     \
     } while (0)
 
-/* shm_table.c */
+/* The first block that was never used. */
+static inline apr_uint32_t shm_fresh_of(const djs_shm_table_t *t)
+{
+    return t->state->fresh > 0 ? t->state->fresh : 1;
+}
+
+/* ---- shm_entries.c: under the lock; SHM_DAMAGED from any of them ----------------------------- */
 
 /* How many blocks are to be had without removing anything. */
 apr_uint32_t djs_shm_free_blocks(const djs_shm_table_t *t);
@@ -107,6 +113,34 @@ int djs_shm_chain_is_whole(const djs_shm_table_t *t, apr_uint32_t head);
 /* Copy bytes of an entry, counted from behind its fixed part; its chain is whole. */
 void djs_shm_copy_out(const djs_shm_table_t *t, apr_uint32_t head, apr_size_t from, char *to,
                       apr_size_t len);
+
+/* APR_SUCCESS and @a head, or APR_NOTFOUND. */
+apr_status_t djs_shm_find(const djs_shm_table_t *t, djs_bytes_t key, apr_uint64_t hash,
+                          apr_uint32_t *head) DJS_MUST_CHECK;
+
+/* Are these the bytes of an entry, counted from behind its fixed part? Its chain is whole. */
+int djs_shm_bytes_are(const djs_shm_table_t *t, apr_uint32_t head, apr_size_t from,
+                      djs_bytes_t bytes);
+
+/* Nobody has used an entry later. */
+apr_status_t djs_shm_mark_used(djs_shm_table_t *t, apr_uint32_t head) DJS_MUST_CHECK;
+
+/* Put a sealed item in, beside an older one of the same key, if there is. There is room. */
+apr_status_t djs_shm_insert(djs_shm_table_t *t, const djs_shm_item_t *item) DJS_MUST_CHECK;
+
+apr_status_t djs_shm_drop(djs_shm_table_t *t, apr_uint32_t head) DJS_MUST_CHECK;
+
+/* Drop the entry that ends first, if it has ended. APR_NOTFOUND: none has. */
+apr_status_t djs_shm_drop_expired(djs_shm_table_t *t, apr_time_t now) DJS_MUST_CHECK;
+
+/* Drop what has ended, and while that is not enough what was used last longest ago. */
+apr_status_t djs_shm_make_room(djs_shm_table_t *t, apr_uint32_t needed, apr_time_t now,
+                               djs_shm_report_t *report) DJS_MUST_CHECK;
+
+/* The checksum that an item should have. */
+apr_uint64_t djs_shm_item_sum(const djs_shm_item_t *item);
+
+/* ---- shm_table.c ----------------------------------------------------------------------------- */
 
 /* @a repaired: it had to be put together again. */
 apr_status_t djs_shm_lock(djs_ctx_t *ctx, djs_shm_table_t *t, int *repaired) DJS_MUST_CHECK;
