@@ -385,7 +385,7 @@ static int is_env_name(const char *name)
                             "|CONTENT_LENGTH|CONTENT_TYPE|SERVER_PROTOCOL|GATEWAY_INTERFACE"
                             "|DJANGO_SESSION|DJANGO_SESSION_STATUS|DJANGO_SESSION_REASON"
                             "|DJANGO_SESSION_EXPIRES|DJANGO_SESSION_EXPIRE_AT_BROWSER_CLOSE"
-                            "|DJANGO_SESSION_ID|DJANGO_SESSION_OVERFLOW",
+                            "|DJANGO_SESSION_ID|DJANGO_SESSION_OVERFLOW|DJANGO_CSRF_TOKEN",
                             name) < 0
            && strncasecmp(name, "DJANGO_USER", 11) != 0;
 }

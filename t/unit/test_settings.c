@@ -290,6 +290,7 @@ static void values_out_of_place_are_refused_by_name(void **state)
         { "DjangoSessionEnv", "cart=1A", "no name for a variable" },
         { "DjangoSessionEnv", "cart=HTTP_CART", "clients fill these" },
         { "DjangoSessionEnv", "user=REMOTE_USER", "the server's own word" },
+        { "DjangoSessionEnv", "t=DJANGO_CSRF_TOKEN", "this is DjangoCsrf's" },
         { "DjangoSessionEnv", "x=LD_PRELOAD", "the loader's" },
         { "DjangoSessionEnv", "status", "would be DJANGO_SESSION_STATUS" },
         { "DjangoSessionEnv", "x=django_user_id", "a fact of ours, in any case" },
