@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pages of the test's Django site: login, logout, and a look at and into the session."""
+"""
+Pages of the test's Django site: login, logout, and a look at and into the session; Django's admin where
+the settings name it.
+"""
 import json
 
+from django.apps import apps
 from django.contrib.auth import views
 from django.http import JsonResponse
 from django.urls import path
@@ -28,3 +32,8 @@ urlpatterns = [
     path("dj/whoami", whoami),
     path("dj/session", session),
 ]
+
+if apps.is_installed("django.contrib.admin"):
+    from django.contrib import admin
+
+    urlpatterns.append(path("admin/", admin.site.urls))
