@@ -4,6 +4,7 @@
  */
 #include "json_impl.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,6 +120,53 @@ static int reads_back(double number, int count, decimal_t *decimal)
     return decimal_value(decimal) == number;
 }
 
+/* Whole numbers of more digits are not told apart by their floats. */
+#define FEW_MAX 1e15
+
+/* The digits of a whole number below FEW_MAX, but for zeros at their end. */
+static void take_whole(apr_int64_t whole, decimal_t *decimal)
+{
+    char backwards[16];
+    int i, count = 0;
+
+    for (; whole > 0; whole /= 10) {
+        backwards[count++] = (char)('0' + whole % 10);
+    }
+    for (i = 0; i < count; i++) {
+        decimal->digits[i] = backwards[count - 1 - i];
+    }
+    decimal->digits[count] = '\0';
+    decimal->count = decimal->point = count;
+}
+
+/*
+ * Most floats were written by people, with few digits: a whole number of up to 15 of them over a
+ * power of ten. Where that division gives the float back they are what is looked for: both numbers
+ * are exact, so it is rounded once, as reading the digits would be (but where floats are calculated
+ * with more digits than they have).
+ */
+static int has_few_digits(double number, decimal_t *decimal)
+{
+    static const double tens[] = { 1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6 };
+    int i;
+
+    for (i = 0; FLT_EVAL_METHOD == 0 && i < (int)(sizeof(tens) / sizeof(tens[0])); i++) {
+        double most = number * tens[i] + 0.5;
+        apr_int64_t whole;
+
+        if (most >= FEW_MAX) {
+            return 0;
+        }
+        whole = (apr_int64_t)most;
+        if ((double)whole / tens[i] == number) {
+            take_whole(whole, decimal);
+            decimal->point -= i;
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /*
  * The shortest decimal that reads back as @a number, which is positive; of several the nearest.
  *
@@ -129,31 +177,43 @@ static void shortest(double number, decimal_t *decimal)
 {
     int count = isnormal(number) ? 15 : 1;
 
-    while (!reads_back(number, count, decimal) && count < 17) {
-        count++;
+    if (!has_few_digits(number, decimal)) {
+        while (!reads_back(number, count, decimal) && count < 17) {
+            count++;
+        }
     }
     while (decimal->count > 1 && decimal->digits[decimal->count - 1] == '0') {
         decimal->count--;
     }
 }
 
+/* The digits at these places, which are zeros where there are none; 0 is the first one's. */
+static char *put_digits(const decimal_t *decimal, int from, int to, char *out)
+{
+    for (; from < to; from++) {
+        *out++ = (char)(from >= 0 && from < decimal->count ? decimal->digits[from] : '0');
+    }
+    return out;
+}
+
 /* repr()'s layout: an exponent below -4 or from 16 on, else at least one digit behind the point. */
 static int lay_out(const decimal_t *decimal, char *out, size_t size)
 {
-    const char *digits = decimal->digits;
     const int count = decimal->count, point = decimal->point;
+    char *at = out;
 
     if (point < -3 || point > 16) {
-        return snprintf(out, size, "%c%s%.*se%c%02d", digits[0], count > 1 ? "." : "", count - 1,
-                        digits + 1, point > 0 ? '+' : '-', abs(point - 1));
+        return snprintf(out, size, "%c%s%.*se%c%02d", decimal->digits[0], count > 1 ? "." : "",
+                        count - 1, decimal->digits + 1, point > 0 ? '+' : '-', abs(point - 1));
     }
     if (point <= 0) {
-        return snprintf(out, size, "0.%.*s%.*s", -point, "000", count, digits);
+        *at++ = '0';
     }
-    if (point < count) {
-        return snprintf(out, size, "%.*s.%.*s", point, digits, count - point, digits + point);
-    }
-    return snprintf(out, size, "%.*s%.*s.0", count, digits, point - count, "000000000000000");
+    at = put_digits(decimal, 0, point, at);
+    *at++ = '.';
+    at = put_digits(decimal, point, count > point ? count : point + 1, at);
+    *at = '\0';
+    return (int)(at - out);
 }
 
 int djs_json_float_repr(double number, char *out)

@@ -15,21 +15,26 @@ typedef struct writer_t {
     const char *foreign; /* the first type that JSON does not have, by name, else NULL */
 } writer_t;
 
+static void grow(writer_t *to, apr_size_t len)
+{
+    char *larger;
+
+    to->size = (to->len + len) * 2;
+    larger = apr_palloc(to->pool, to->size);
+    memcpy(larger, to->data, to->len);
+    to->data = larger;
+}
+
 /* Where @a len more bytes can be written. */
-static char *room(writer_t *to, apr_size_t len)
+static inline char *room(writer_t *to, apr_size_t len)
 {
     if (to->size - to->len < len) {
-        char *larger;
-
-        to->size = (to->len + len) * 2;
-        larger = apr_palloc(to->pool, to->size);
-        memcpy(larger, to->data, to->len);
-        to->data = larger;
+        grow(to, len);
     }
     return to->data + to->len;
 }
 
-static void write_bytes(writer_t *to, djs_bytes_t bytes)
+static inline void write_bytes(writer_t *to, djs_bytes_t bytes)
 {
     if (bytes.len > 0) {
         memcpy(room(to, bytes.len), bytes.data, bytes.len);
@@ -37,7 +42,7 @@ static void write_bytes(writer_t *to, djs_bytes_t bytes)
     }
 }
 
-static void write_text(writer_t *to, const char *text)
+static inline void write_text(writer_t *to, const char *text)
 {
     write_bytes(to, djs_bytes(text));
 }
