@@ -77,18 +77,6 @@ void djs_progress(djs_ctx_t *ctx, apr_size_t done)
     }
 }
 
-djs_bytes_t djs_bytes(const char *text)
-{
-    return djs_bytes_of(text, text != NULL ? strlen(text) : 0);
-}
-
-djs_bytes_t djs_bytes_of(const char *data, apr_size_t len)
-{
-    djs_bytes_t bytes = { data, len };
-
-    return bytes;
-}
-
 djs_bytes_t djs_bytes_copy(apr_pool_t *pool, djs_bytes_t bytes)
 {
     char *copy = apr_palloc(pool, bytes.len + 1);
@@ -98,16 +86,6 @@ djs_bytes_t djs_bytes_copy(apr_pool_t *pool, djs_bytes_t bytes)
     }
     copy[bytes.len] = '\0';
     return djs_bytes_of(copy, bytes.len);
-}
-
-int djs_bytes_equal(djs_bytes_t a, djs_bytes_t b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
-}
-
-int djs_bytes_is(djs_bytes_t a, const char *text)
-{
-    return djs_bytes_equal(a, djs_bytes(text));
 }
 
 const char *djs_status_name(apr_status_t status)

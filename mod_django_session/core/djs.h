@@ -12,6 +12,8 @@
 #ifndef DJS_H
 #define DJS_H
 
+#include <string.h>
+
 #include <apr_pools.h>
 #include <apr_strings.h>
 #include <apr_time.h>
@@ -92,20 +94,34 @@ void djs_notify(djs_ctx_t *ctx, const char *format, ...) DJS_PRINTF(2, 3);
 /** Tell the host how far long work is: how many it has done with so far. */
 void djs_progress(djs_ctx_t *ctx, apr_size_t done);
 
-/** The bytes of a text, borrowed. NULL gives the empty range. */
-djs_bytes_t djs_bytes(const char *text);
-
 /** A range, borrowed. */
-djs_bytes_t djs_bytes_of(const char *data, apr_size_t len);
+static inline djs_bytes_t djs_bytes_of(const char *data, apr_size_t len)
+{
+    djs_bytes_t bytes = { data, len };
+
+    return bytes;
+}
+
+/** The bytes of a text, borrowed. NULL gives the empty range. */
+static inline djs_bytes_t djs_bytes(const char *text)
+{
+    return djs_bytes_of(text, text != NULL ? strlen(text) : 0);
+}
 
 /** A copy in @a pool with a NUL behind it, which len does not count. */
 djs_bytes_t djs_bytes_copy(apr_pool_t *pool, djs_bytes_t bytes);
 
 /** Equal length and content. Not for secrets: djs_secret_equal() is. */
-int djs_bytes_equal(djs_bytes_t a, djs_bytes_t b);
+static inline int djs_bytes_equal(djs_bytes_t a, djs_bytes_t b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
 
 /** Equal to a text. */
-int djs_bytes_is(djs_bytes_t a, const char *text);
+static inline int djs_bytes_is(djs_bytes_t a, const char *text)
+{
+    return djs_bytes_equal(a, djs_bytes(text));
+}
 
 /** The name of one of the status codes above or of APR's, for messages and tests. */
 const char *djs_status_name(apr_status_t status);

@@ -399,7 +399,7 @@ int djs_utf8_put(apr_uint32_t code_point, char *out)
     return 4;
 }
 
-/* How many bytes from @a at on are surely ASCII: nearly everything is, and goes by in words. */
+/* How many bytes from @a at on are ASCII: nearly everything is, and goes by in words. */
 static apr_size_t ascii_run(djs_bytes_t text, apr_size_t at)
 {
     apr_size_t start = at;
@@ -411,10 +411,13 @@ static apr_size_t ascii_run(djs_bytes_t text, apr_size_t at)
             break;
         }
     }
+    while (at < text.len && (text.data[at] & 0x80) == 0) {
+        at++;
+    }
     return at - start;
 }
 
-int djs_utf8_is_valid(djs_bytes_t text)
+static int is_utf8(djs_bytes_t text, int may_have_surrogates)
 {
     apr_size_t i = ascii_run(text, 0);
 
@@ -422,15 +425,23 @@ int djs_utf8_is_valid(djs_bytes_t text)
         apr_uint32_t code_point;
         int used = djs_utf8_next(djs_bytes_of(text.data + i, text.len - i), &code_point);
 
-        if (used == 0 || IS_SURROGATE(code_point)) {
+        if (used == 0 || (IS_SURROGATE(code_point) && !may_have_surrogates)) {
             return 0;
         }
         i += (apr_size_t)used;
-        if (used > 1) {
-            i += ascii_run(text, i);
-        }
+        i += ascii_run(text, i);
     }
     return 1;
+}
+
+int djs_utf8_is_valid(djs_bytes_t text)
+{
+    return is_utf8(text, 0);
+}
+
+int djs_utf8_is_passable(djs_bytes_t text)
+{
+    return is_utf8(text, 1);
 }
 
 /* ---- zlib ------------------------------------------------------------------------------------ */

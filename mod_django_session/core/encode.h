@@ -71,6 +71,8 @@ int djs_utf8_put(apr_uint32_t code_point, char *out);
 
 /** Well-formed UTF-8 without surrogates. */
 int djs_utf8_is_valid(djs_bytes_t text);
+/** The same, but surrogates are allowed, as in djs_utf8_next(). */
+int djs_utf8_is_passable(djs_bytes_t text);
 
 /** zlib format, default level, as Python's zlib.compress(data). DJS_ELIMIT, APR_ENOMEM. */
 apr_status_t djs_deflate(djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed) DJS_MUST_CHECK;

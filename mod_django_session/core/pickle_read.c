@@ -13,11 +13,13 @@
  *
  * No cycle can be made: what was put into something is closed and takes nothing in any more. So all
  * that a container has is known when it is put away, and its size and depth, as if nothing were
- * shared, are sums of what is on the nodes already. They are kept in the node's note.
+ * shared, are sums of what is on the nodes already. They are kept in the node's note,
+ * its `place`.
  */
 #include "pickle.h"
 #include "encode.h"
 #include "json.h"
+#include "value_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,10 +51,14 @@ typedef enum global_t {
     ARGUMENTS, UNFINISHED_UUID
 } global_t;
 
+/** So many need no array that grows. */
+#define FEW_VALUES 64
+#define FEW_MARKS  16
+
 typedef struct reader_t {
     djs_ctx_t *ctx;
     apr_pool_t *pool;    /* of the values */
-    apr_pool_t *scratch; /* of everything else */
+    apr_pool_t *scratch; /* of everything else; NULL: nothing has needed it yet */
     const char *start, *at, *end;
     djs_value_t **stack;
     apr_uint32_t count, size;
@@ -60,10 +66,13 @@ typedef struct reader_t {
     apr_uint32_t mark_count, mark_size;
     djs_value_t **memo;
     apr_uint32_t memo_size, memo_count;
-    djs_value_t *none, *truths[2], *nothing; /* nothing: the empty tuple */
+    djs_value_t *none, *truths[2], *nothing; /* NULL: not needed yet; nothing: the empty tuple */
     djs_value_t *globals[GLOBAL_COUNT];
     apr_size_t work, work_max; /* copies and hashes made of what may be shared */
     djs_value_t *result;       /* set by STOP */
+    /* Where they begin. */
+    djs_value_t *few_on_stack[FEW_VALUES], *few_in_memo[FEW_VALUES];
+    apr_uint32_t few_marks[FEW_MARKS];
 } reader_t;
 
 typedef apr_status_t (*operation_fn)(reader_t *reader, unsigned char code);
@@ -109,33 +118,56 @@ static apr_status_t unknown_global(reader_t *reader, djs_bytes_t module, djs_byt
                     printable(reader->pool, name));
 }
 
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+static apr_pool_t *scratch(reader_t *reader)
+{
+    if (reader->scratch == NULL) {
+        apr_pool_create(&reader->scratch, reader->pool);
+    }
+    return reader->scratch;
+}
+
+/* An array of twice the size. */
+static void *grown(reader_t *reader, const void *array, apr_uint32_t *size, apr_size_t item)
+{
+    void *larger = apr_palloc(scratch(reader), *size * 2 * item);
+
+    memcpy(larger, array, *size * item);
+    *size *= 2;
+    return larger;
+}
+
 /* ---- Arguments ------------------------------------------------------------------------------- */
 
-static apr_status_t take(reader_t *reader, apr_uint64_t len, djs_bytes_t *bytes)
+static inline apr_status_t take(reader_t *reader, apr_uint64_t len, djs_bytes_t *bytes)
 {
+    *bytes = djs_bytes_of(reader->at, (apr_size_t)len);
     if (len > (apr_uint64_t)(reader->end - reader->at)) {
         return cut_off(reader);
     }
-    *bytes = djs_bytes_of(reader->at, (apr_size_t)len);
     reader->at += len;
     return APR_SUCCESS;
 }
 
 /* A number of @a width bytes, little-endian. */
-static apr_status_t take_number(reader_t *reader, int width, apr_uint64_t *number)
+static inline apr_status_t take_number(reader_t *reader, int width, apr_uint64_t *number)
 {
-    djs_bytes_t bytes;
-    apr_status_t rv = take(reader, (apr_uint64_t)width, &bytes);
+    int i;
 
     *number = 0;
-    while (rv == APR_SUCCESS && width-- > 0) {
-        *number = *number << 8 | (unsigned char)bytes.data[width];
+    if (width > reader->end - reader->at) {
+        return cut_off(reader);
     }
-    return rv;
+    reader->at += width;
+    for (i = 1; i <= width; i++) {
+        *number = *number << 8 | (unsigned char)reader->at[-i];
+    }
+    return APR_SUCCESS;
 }
 
 /* Bytes behind their length, of which @a width bytes tell. */
-static apr_status_t take_counted(reader_t *reader, int width, djs_bytes_t *bytes)
+static inline apr_status_t take_counted(reader_t *reader, int width, djs_bytes_t *bytes)
 {
     apr_uint64_t len;
     apr_status_t rv = take_number(reader, width, &len);
@@ -158,38 +190,23 @@ static apr_status_t take_line(reader_t *reader, djs_bytes_t *line)
 
 /* ---- The stack ------------------------------------------------------------------------------- */
 
-static void *with_room(apr_pool_t *pool, void *array, apr_uint32_t count, apr_uint32_t *size,
-                       apr_size_t item)
+static inline void push(reader_t *reader, djs_value_t *value)
 {
-    void *larger;
-
-    if (count < *size) {
-        return array;
+    if (reader->count == reader->size) {
+        reader->stack = grown(reader, reader->stack, &reader->size, sizeof(*reader->stack));
     }
-    *size = *size == 0 ? 64 : *size * 2;
-    larger = apr_palloc(pool, *size * item);
-    if (count > 0) {
-        memcpy(larger, array, count * item);
-    }
-    return larger;
-}
-
-static void push(reader_t *reader, djs_value_t *value)
-{
-    reader->stack = with_room(reader->scratch, reader->stack, reader->count, &reader->size,
-                              sizeof(djs_value_t *));
     reader->stack[reader->count++] = value;
 }
 
 /* How many there are above the last mark. */
-static apr_uint32_t above_mark(const reader_t *reader)
+static inline apr_uint32_t above_mark(const reader_t *reader)
 {
     return reader->count -
            (reader->mark_count > 0 ? reader->marks[reader->mark_count - 1] : 0);
 }
 
 /* At least so many above the last mark? */
-static apr_status_t need(reader_t *reader, apr_uint32_t count)
+static inline apr_status_t need(reader_t *reader, apr_uint32_t count)
 {
     return above_mark(reader) < count ? malformed(reader, "too little on the stack") : APR_SUCCESS;
 }
@@ -213,40 +230,40 @@ static apr_status_t pop_to_mark(reader_t *reader, djs_value_t ***items, apr_uint
 
 static apr_uint32_t size_of(const djs_value_t *value)
 {
-    return djs_value_note(value) & SIZE_MASK;
+    return value->place & SIZE_MASK;
 }
 
 static apr_uint32_t depth_of(const djs_value_t *value)
 {
-    return djs_value_note(value) >> DEPTH_SHIFT & DEPTH_MASK;
+    return value->place >> DEPTH_SHIFT & DEPTH_MASK;
 }
 
 static int is_value(const djs_value_t *value)
 {
-    return (djs_value_note(value) & NOT_A_VALUE) == 0;
+    return (value->place & NOT_A_VALUE) == 0;
 }
 
 static int is_global(const djs_value_t *value, global_t which)
 {
-    return djs_value_note(value) == (NOT_A_VALUE | which);
+    return value->place == (NOT_A_VALUE | which);
 }
 
 static djs_value_t *not_a_value(djs_value_t *node, global_t which)
 {
-    djs_value_set_note(node, NOT_A_VALUE | which);
+    node->place = NOT_A_VALUE | which;
     return node;
 }
 
 /* A new value of so many bytes. */
-static djs_value_t *sized(djs_value_t *value, apr_size_t len)
+static inline djs_value_t *sized(djs_value_t *value, apr_size_t len)
 {
     const apr_size_t size = 1 + len / BYTES_A_VALUE;
 
-    djs_value_set_note(value, size < SIZE_MASK ? (apr_uint32_t)size : SIZE_MASK);
+    value->place = size < SIZE_MASK ? (apr_uint32_t)size : SIZE_MASK;
     return value;
 }
 
-static apr_status_t push_sized(reader_t *reader, djs_value_t *value, apr_size_t len)
+static inline apr_status_t push_sized(reader_t *reader, djs_value_t *value, apr_size_t len)
 {
     push(reader, sized(value, len));
     return APR_SUCCESS;
@@ -261,8 +278,8 @@ static apr_status_t adopt(reader_t *reader, djs_value_t *parent, djs_value_t *it
     if (!is_value(item)) {
         return fail(reader, DJS_EUNSUPPORTED, "a class or half a value among the values");
     }
-    djs_value_set_note(item, djs_value_note(item) | CLOSED);
-    if ((djs_value_note(parent) & CLOSED) != 0) { /* it may be the item itself */
+    item->place |= CLOSED;
+    if ((parent->place & CLOSED) != 0) { /* it may be the item itself */
         return fail(reader, DJS_EUNSUPPORTED, "a value that contains itself");
     }
     depth = depth_of(item) + 1 > depth ? depth_of(item) + 1 : depth;
@@ -270,7 +287,7 @@ static apr_status_t adopt(reader_t *reader, djs_value_t *parent, djs_value_t *it
         return fail(reader, DJS_ELIMIT, depth > DJS_PICKLE_DEPTH_MAX ? "nested too deep"
                                                                      : "too many values");
     }
-    djs_value_set_note(parent, depth << DEPTH_SHIFT | size);
+    parent->place = depth << DEPTH_SHIFT | size;
     return APR_SUCCESS;
 }
 
@@ -286,14 +303,27 @@ static apr_status_t work(reader_t *reader, apr_size_t amount)
 
 static apr_status_t do_none(reader_t *reader, unsigned char code)
 {
+    if (reader->none == NULL) {
+        reader->none = sized(djs_value_make_null(reader->pool), 0);
+    }
     push(reader, reader->none);
+    return APR_SUCCESS;
+}
+
+static apr_status_t push_truth(reader_t *reader, int truth)
+{
+    djs_value_t **shared = &reader->truths[truth];
+
+    if (*shared == NULL) {
+        *shared = sized(djs_value_make_bool(reader->pool, truth), 0);
+    }
+    push(reader, *shared);
     return APR_SUCCESS;
 }
 
 static apr_status_t do_bool(reader_t *reader, unsigned char code)
 {
-    push(reader, reader->truths[code == 0x88]);
-    return APR_SUCCESS;
+    return push_truth(reader, code == 0x88);
 }
 
 /* BININT, BININT1, BININT2 */
@@ -416,8 +446,7 @@ static apr_status_t do_int(reader_t *reader, unsigned char code)
         return rv;
     }
     if (djs_bytes_is(line, "00") || djs_bytes_is(line, "01")) {
-        push(reader, reader->truths[line.data[1] == '1']);
-        return APR_SUCCESS;
+        return push_truth(reader, line.data[1] == '1');
     }
     if (line.len < 20 && read_octal(line, &number)) {
         return push_sized(reader, djs_value_make_int(reader->pool, number), 0);
@@ -494,7 +523,7 @@ static apr_status_t do_float(reader_t *reader, unsigned char code)
         number = line.data[0] == '-' ? -strtod("inf", NULL) : strtod("inf", NULL);
     }
     else if (is_float_text(line)) {
-        number = djs_json_read_float(reader->scratch, line);
+        number = djs_json_read_float(scratch(reader), line);
     }
     else {
         return malformed(reader, "no float");
@@ -527,23 +556,14 @@ static int width_of_length(unsigned char code)
 
 static apr_status_t do_binunicode(reader_t *reader, unsigned char code)
 {
-    djs_bytes_t text, rest;
-    apr_uint32_t unused;
+    djs_bytes_t text;
     apr_status_t rv = take_counted(reader, width_of_length(code), &text);
 
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    rest = text;
-    while (rest.len > 0) {
-        int used = (rest.data[0] & 0x80) == 0 ? 1 : djs_utf8_next(rest, &unused);
-
-        if (used == 0) {
-            return malformed(reader, "a text that is not UTF-8");
-        }
-        rest = djs_bytes_of(rest.data + used, rest.len - (apr_size_t)used);
-    }
-    return push_text(reader, text);
+    return djs_utf8_is_passable(text) ? push_text(reader, text)
+                                      : malformed(reader, "a text that is not UTF-8");
 }
 
 /* Python 2's str is text to Python 3 when it is ASCII, and refused when it is not. */
@@ -626,7 +646,7 @@ static apr_status_t do_string(reader_t *reader, unsigned char code)
         line.data[line.len - 1] != line.data[0]) {
         return malformed(reader, "a string without quotes");
     }
-    out = text = apr_palloc(reader->scratch, line.len);
+    out = text = apr_palloc(scratch(reader), line.len);
     at = line.data + 1;
     end = line.data + line.len - 1;
     while (at < end) {
@@ -655,7 +675,7 @@ static apr_status_t do_unicode(reader_t *reader, unsigned char code)
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    out = text = apr_palloc(reader->scratch, line.len * 2 + 1);
+    out = text = apr_palloc(scratch(reader), line.len * 2 + 1);
     at = line.data;
     end = line.data + line.len;
     while (at < end) {
@@ -784,6 +804,9 @@ static apr_status_t do_empty(reader_t *reader, unsigned char code)
 
 static apr_status_t do_empty_tuple(reader_t *reader, unsigned char code)
 {
+    if (reader->nothing == NULL) {
+        reader->nothing = make_container(reader, DJS_TYPE_TUPLE);
+    }
     push(reader, reader->nothing);
     return APR_SUCCESS;
 }
@@ -868,8 +891,7 @@ static apr_status_t push_tuple(reader_t *reader, djs_value_t **items, apr_uint32
     apr_status_t rv = APR_SUCCESS;
 
     if (count == 0) {
-        push(reader, reader->nothing);
-        return APR_SUCCESS;
+        return do_empty_tuple(reader, 0);
     }
     tuple = make_container(reader, DJS_TYPE_TUPLE);
     for (i = 0; i < count; i++) {
@@ -914,8 +936,9 @@ static apr_status_t do_small_tuple(reader_t *reader, unsigned char code)
 
 static apr_status_t do_mark(reader_t *reader, unsigned char code)
 {
-    reader->marks = with_room(reader->scratch, reader->marks, reader->mark_count,
-                              &reader->mark_size, sizeof(*reader->marks));
+    if (reader->mark_count == reader->mark_size) {
+        reader->marks = grown(reader, reader->marks, &reader->mark_size, sizeof(*reader->marks));
+    }
     reader->marks[reader->mark_count++] = reader->count;
     return APR_SUCCESS;
 }
@@ -975,29 +998,34 @@ static apr_status_t take_index(reader_t *reader, unsigned char code, apr_uint64_
     return rv;
 }
 
-static apr_status_t remember(reader_t *reader, apr_uint64_t index)
+/* Room in the memo for this number. */
+static apr_status_t grow_memo(reader_t *reader, apr_uint64_t index)
 {
     apr_uint32_t size = reader->memo_size;
     djs_value_t **larger;
-    apr_status_t rv = need(reader, 1);
 
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
     if (index >= (apr_uint64_t)(reader->end - reader->start) + MEMO_SLACK) {
         return fail(reader, DJS_ELIMIT, "a number for the memo that is too large");
     }
-    if (index >= size) {
-        size = size == 0 ? 64 : size;
-        while (index >= size) {
-            size *= 2;
-        }
-        larger = apr_pcalloc(reader->scratch, size * sizeof(*larger));
-        if (reader->memo_size > 0) {
-            memcpy(larger, reader->memo, reader->memo_size * sizeof(*larger));
-        }
-        reader->memo = larger;
-        reader->memo_size = size;
+    while (index >= size) {
+        size *= 2;
+    }
+    larger = apr_pcalloc(scratch(reader), size * sizeof(*larger));
+    memcpy(larger, reader->memo, reader->memo_size * sizeof(*larger));
+    reader->memo = larger;
+    reader->memo_size = size;
+    return APR_SUCCESS;
+}
+
+static inline apr_status_t remember(reader_t *reader, apr_uint64_t index)
+{
+    apr_status_t rv = need(reader, 1);
+
+    if (rv == APR_SUCCESS && index >= reader->memo_size) {
+        rv = grow_memo(reader, index);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
     reader->memo_count += reader->memo[index] == NULL;
     reader->memo[index] = reader->stack[reader->count - 1];
@@ -1060,7 +1088,7 @@ static apr_status_t push_global(reader_t *reader, djs_bytes_t module, djs_bytes_
             djs_value_t **global = &reader->globals[names[i].global];
 
             if (*global == NULL) {
-                *global = not_a_value(djs_value_make_null(reader->scratch), names[i].global);
+                *global = not_a_value(djs_value_make_null(scratch(reader)), names[i].global);
             }
             push(reader, *global);
             return APR_SUCCESS;
@@ -1406,7 +1434,7 @@ static apr_status_t pop_call(reader_t *reader, global_t *global, djs_value_t **a
     if (is_value(callable) || djs_value_type(callable) != DJS_TYPE_NULL) {
         return malformed(reader, "a call of what is no class");
     }
-    *global = (global_t)(djs_value_note(callable) & ~NOT_A_VALUE);
+    *global = (global_t)(callable->place & ~NOT_A_VALUE);
     if (djs_value_type(*args) != DJS_TYPE_TUPLE) {
         return bad_arguments(reader);
     }
@@ -1453,7 +1481,7 @@ static int uuid_bytes(reader_t *reader, const djs_value_t *number, unsigned char
     if (!is_of(number, DJS_TYPE_INT)) {
         return 0;
     }
-    digits = djs_bytes_copy(reader->scratch, djs_value_int_digits(number, reader->scratch));
+    digits = djs_bytes_copy(scratch(reader), djs_value_int_digits(number, scratch(reader)));
     ok = digits.len <= 39 && digits.data[0] != '-' && BN_dec2bn(&wide, digits.data) > 0 &&
          BN_bn2binpad(wide, bytes, 16) == 16;
     BN_free(wide);
@@ -1621,20 +1649,18 @@ apr_status_t djs_pickle_loads(djs_ctx_t *ctx, djs_bytes_t pickle, djs_value_t **
     memset(&reader, 0, sizeof(reader));
     reader.ctx = ctx;
     reader.pool = ctx->pool;
-    rv = apr_pool_create(&reader.scratch, ctx->pool);
-    if (rv != APR_SUCCESS) {
-        return djs_fail(ctx, rv, "no memory to read a pickle");
-    }
     reader.start = reader.at = pickle.data != NULL ? pickle.data : "";
     reader.end = reader.start + pickle.len;
     reader.work_max = 2 * pickle.len + 1024;
-    reader.none = sized(djs_value_make_null(ctx->pool), 0);
-    reader.truths[0] = sized(djs_value_make_bool(ctx->pool, 0), 0);
-    reader.truths[1] = sized(djs_value_make_bool(ctx->pool, 1), 0);
-    reader.nothing = make_container(&reader, DJS_TYPE_TUPLE);
-    reader.stack = with_room(reader.scratch, NULL, 0, &reader.size, sizeof(djs_value_t *));
+    reader.stack = reader.few_on_stack;
+    reader.memo = reader.few_in_memo;
+    reader.size = reader.memo_size = FEW_VALUES;
+    reader.marks = reader.few_marks;
+    reader.mark_size = FEW_MARKS;
     rv = run(&reader);
-    apr_pool_destroy(reader.scratch);
+    if (reader.scratch != NULL) {
+        apr_pool_destroy(reader.scratch);
+    }
     if (rv == APR_SUCCESS) {
         *value = reader.result;
     }

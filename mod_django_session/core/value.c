@@ -71,9 +71,17 @@ djs_value_t *djs_value_make_float(apr_pool_t *pool, double number)
 
 djs_value_t *djs_value_make_str(apr_pool_t *pool, djs_bytes_t text)
 {
-    djs_value_t *value = djs_value_make(pool, DJS_TYPE_STR);
+    djs_value_t *value = apr_palloc(pool, sizeof(*value) + text.len + 1);
+    char *copy = (char *)(value + 1);
 
-    value->as.text = djs_bytes_copy(pool, text);
+    memset(value, 0, sizeof(*value));
+    value->pool = pool;
+    value->type = DJS_TYPE_STR;
+    value->as.text = djs_bytes_of(copy, text.len);
+    if (text.len > 0) {
+        memcpy(copy, text.data, text.len);
+    }
+    copy[text.len] = '\0';
     return value;
 }
 
@@ -103,16 +111,6 @@ const djs_lazy_t *djs_value_lazy(const djs_value_t *value, apr_uint32_t *place)
 {
     *place = value->place;
     return value->lazy;
-}
-
-apr_uint32_t djs_value_note(const djs_value_t *value)
-{
-    return value->place;
-}
-
-void djs_value_set_note(djs_value_t *value, apr_uint32_t note)
-{
-    value->place = note;
 }
 
 apr_pool_t *djs_value_pool(const djs_value_t *value)
@@ -243,6 +241,23 @@ int djs_value_int64(const djs_value_t *value, apr_int64_t *number)
     return 1;
 }
 
+/* Without printf(), which takes ten times as long. */
+static djs_bytes_t print_int64(apr_pool_t *pool, apr_int64_t number)
+{
+    apr_uint64_t rest = number < 0 ? 0 - (apr_uint64_t)number : (apr_uint64_t)number;
+    char text[24];
+    char *end = text + sizeof(text), *at = end;
+
+    do {
+        *--at = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (number < 0) {
+        *--at = '-';
+    }
+    return djs_bytes_copy(pool, djs_bytes_of(at, (apr_size_t)(end - at)));
+}
+
 djs_bytes_t djs_value_int_digits(const djs_value_t *value, apr_pool_t *pool)
 {
     const djs_value_t *self = djs_value_look_into(value);
@@ -250,7 +265,7 @@ djs_bytes_t djs_value_int_digits(const djs_value_t *value, apr_pool_t *pool)
     if (self->as.integer.digits.data != NULL) {
         return self->as.integer.digits;
     }
-    return djs_bytes(apr_psprintf(pool, "%" APR_INT64_T_FMT, self->as.integer.number));
+    return print_int64(pool, self->as.integer.number);
 }
 
 double djs_value_float(const djs_value_t *value)
@@ -265,21 +280,25 @@ djs_bytes_t djs_value_str(const djs_value_t *value)
 
 /* ---- Growing --------------------------------------------------------------------------------- */
 
-/* Room for one more in an array in @a pool: the array, or a copy that is twice as large. */
-static void *with_room(apr_pool_t *pool, void *array, apr_uint32_t count, apr_uint32_t *size,
-                       apr_size_t item)
+/* A copy of an array in @a pool that is twice as large. */
+static void *grown(apr_pool_t *pool, const void *array, apr_uint32_t count, apr_uint32_t *size,
+                   apr_size_t item)
 {
     void *larger;
 
-    if (count < *size) {
-        return array;
-    }
     *size = *size == 0 ? 8 : *size * 2;
     larger = apr_palloc(pool, *size * item);
     if (count > 0) {
         memcpy(larger, array, count * item);
     }
     return larger;
+}
+
+/* Room for one more. */
+static inline void *with_room(apr_pool_t *pool, void *array, apr_uint32_t count, apr_uint32_t *size,
+                              apr_size_t item)
+{
+    return count < *size ? array : grown(pool, array, count, size, item);
 }
 
 /* ---- The index of a dictionary --------------------------------------------------------------- */

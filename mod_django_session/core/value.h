@@ -234,10 +234,6 @@ djs_value_t *djs_value_make_lazy(apr_pool_t *pool, djs_type_t type, const djs_la
 /** Where it still lies untouched; NULL once somebody has looked into it. */
 const djs_lazy_t *djs_value_lazy(const djs_value_t *value, apr_uint32_t *place);
 
-/** A number that a reader leaves on a value which is no longer lazy, for itself; at first 0. */
-apr_uint32_t djs_value_note(const djs_value_t *value);
-void djs_value_set_note(djs_value_t *value, apr_uint32_t note);
-
 /** The pool it was made in. */
 apr_pool_t *djs_value_pool(const djs_value_t *value);
 /** Digits as djs_value_make_wide_int() takes them; borrowed. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a node of the tree of values is made of: for the files that implement value.h, nobody else.
+ * What a node of the tree of values is made of: for the files that implement value.h, and
+ * for pickle_read.c, which leaves notes on nodes and touches each one several times.
  */
 #ifndef DJS_VALUE_IMPL_H
 #define DJS_VALUE_IMPL_H
@@ -23,7 +24,7 @@ typedef struct index_t index_t; /* value.c's */
 struct djs_value_t {
     apr_pool_t *pool;
     const djs_lazy_t *lazy; /* NULL: the union is filled in */
-    apr_uint32_t place;     /* in lazy; else a note of its reader */
+    apr_uint32_t place;     /* in lazy; else a note of its reader, at first 0 */
     djs_type_t type;
     union {
         int truth;

@@ -383,20 +383,21 @@ static void valid_utf8_has_no_surrogates(void **state)
 {
     static const struct {
         djs_bytes_t text;
-        int valid;
+        int valid, passable;
         const char *why;
     } cases[] = {
-        { LITERAL(""), 1, "nothing" },
-        { LITERAL("a\0\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"), 1, "one to four bytes" },
-        { LITERAL("a\xed\xa0\x80"), 0, "a surrogate" },
-        { LITERAL("a\xed\xa0\xbd\xed\xb8\x80"), 0, "a pair of surrogates (CESU-8)" },
-        { LITERAL("a\xc3"), 0, "cut short at the end" },
-        { LITERAL("\xe9t\xe9"), 0, "latin-1" },
+        { LITERAL(""), 1, 1, "nothing" },
+        { LITERAL("a\0\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"), 1, 1, "one to four bytes" },
+        { LITERAL("a\xed\xa0\x80"), 0, 1, "a surrogate" },
+        { LITERAL("a\xed\xa0\xbd\xed\xb8\x80"), 0, 1, "a pair of surrogates (CESU-8)" },
+        { LITERAL("a\xc3"), 0, 0, "cut short at the end" },
+        { LITERAL("\xe9t\xe9"), 0, 0, "latin-1" },
     };
     size_t i;
 
     for (i = 0; i < COUNT(cases); i++) {
         assert_number(djs_utf8_is_valid(cases[i].text), cases[i].valid, cases[i].why);
+        assert_number(djs_utf8_is_passable(cases[i].text), cases[i].passable, cases[i].why);
     }
 }
 

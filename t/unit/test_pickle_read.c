@@ -201,6 +201,8 @@ static void what_python_would_not_write_is_judged(void **state)
         { BYTES("cdatetime\ndate\n(C\x04\x07\xe8\x02\x1dtR."), APR_SUCCESS, "29 February 2024" },
         { BYTES("cdatetime\ntimedelta\n(K\0J\x80Q\x01\0K\0tR."), DJS_EFORMAT, "86400 seconds" },
         { BYTES("V\\ud800\n."), APR_SUCCESS, "half of a pair" },
+        { BYTES("X\x0b\0\0\0abcdefgh\xed\xa0\x80."), APR_SUCCESS, "half of a pair, in UTF-8" },
+        { BYTES("X\x0b\0\0\0abcdefgh\xed\xa0\xe9."), DJS_EFORMAT, "half a character" },
         { BYTES("V\\U00110000\n."), DJS_EFORMAT, "no character" },
         { BYTES("V\\\\u12\n."), APR_SUCCESS, "two backslashes" },
         { BYTES("I0x10\n."), DJS_EFORMAT, "hexadecimal" },
@@ -284,6 +286,37 @@ static void what_is_shared_is_one_node(void **state)
     assert_ptr_equal(djs_value_at(value, 0), djs_value_at(value, 1));
 }
 
+/* What fits the reader's first stack, marks and memo, and what does not. */
+static void pickles_of_any_length_are_read_alike(void **state)
+{
+    static const apr_size_t lengths[] = { 1, 15, 16, 17, 63, 64, 65, 127, 128, 129, 500 };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        const apr_size_t len = lengths[i];
+        djs_bytes_t opened = repeated(test->pool, "", 0, "(", 1, len, "K\x07");
+        djs_value_t *value;
+        apr_size_t depth;
+
+        assert_status(test->ctx,
+                      djs_pickle_loads(test->ctx, repeated(test->pool, BYTES("(K\x01\x94"),
+                                                           BYTES("K\x02\x94"), len, "h\1l."),
+                                       &value), APR_SUCCESS, "stack and memo");
+        assert_number(djs_value_len(value), len + 2, "items on the stack");
+        assert_ptr_equal(djs_value_at(value, len + 1), djs_value_at(value, 1));
+        assert_status(test->ctx,
+                      djs_pickle_loads(test->ctx, repeated(test->pool, opened.data, opened.len, "l",
+                                                           1, len, "."), &value),
+                      APR_SUCCESS, "marks");
+        for (depth = 0; djs_value_type(value) == DJS_TYPE_LIST; depth++) {
+            assert_number(djs_value_len(value), 1, "an item in each list");
+            value = djs_value_at(value, 0);
+        }
+        assert_number(depth, len, "lists");
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -294,6 +327,7 @@ int main(void)
         TEST(depth_and_size_are_bounded),
         TEST(a_problem_names_the_class_and_nothing_that_hurts_a_log),
         TEST(what_is_shared_is_one_node),
+        TEST(pickles_of_any_length_are_read_alike),
     };
 
     return RUN_TESTS(tests);
