@@ -105,24 +105,44 @@ static int is_name(djs_ctx_t *ctx, djs_bytes_t text, const char *name)
     return djs_bytes_is(djs_url_unquote_plus(ctx, text), name);
 }
 
+/* The next pair, of which value.data is NULL without a "=". 0: the body ends before a "&". */
+static int next_pair(djs_bytes_t *body, djs_bytes_t *name, djs_bytes_t *value)
+{
+    const char *end = memchr(body->data, '&', body->len);
+    apr_size_t len = end ? (apr_size_t)(end - body->data) : body->len;
+    const char *equals = len > 0 ? memchr(body->data, '=', len) : NULL;
+
+    *name = djs_bytes_of(body->data, equals ? (apr_size_t)(equals - body->data) : len);
+    *value = djs_bytes_of(equals ? equals + 1 : NULL, equals ? len - name->len - 1 : 0);
+    *body = end ? djs_bytes_of(end + 1, body->len - len - 1) : djs_bytes("");
+    return end != NULL;
+}
+
 static djs_bytes_t find_in_pairs(djs_ctx_t *ctx, djs_bytes_t body, int whole, const char *name)
 {
     djs_bytes_t found = djs_bytes_of(NULL, 0);
+    djs_bytes_t key, value;
 
     while (body.len > 0) {
-        const char *end = memchr(body.data, '&', body.len);
-        apr_size_t len = end ? (apr_size_t)(end - body.data) : body.len;
-        const char *equals = memchr(body.data, '=', len);
-        apr_size_t name_len = equals ? (apr_size_t)(equals - body.data) : len;
+        int ends = next_pair(&body, &key, &value);
 
-        if ((end || whole) && is_name(ctx, djs_bytes_of(body.data, name_len), name)) {
-            found = equals ? djs_url_unquote_plus(ctx,
-                                                  djs_bytes_of(equals + 1, len - name_len - 1))
-                           : djs_bytes("");
+        if ((ends || whole) && is_name(ctx, key, name)) {
+            found = value.data ? djs_url_unquote_plus(ctx, value) : djs_bytes("");
         }
-        body = end ? djs_bytes_of(end + 1, body.len - len - 1) : djs_bytes("");
     }
     return found;
+}
+
+static void each_pair(djs_ctx_t *ctx, djs_bytes_t body, djs_form_fn each, void *baton)
+{
+    djs_bytes_t name, value;
+
+    while (body.len > 0) {
+        (void)next_pair(&body, &name, &value);
+        if (name.len > 0 || value.data) {
+            each(baton, djs_url_unquote_plus(ctx, name), value, 0);
+        }
+    }
 }
 
 /* ---- multipart ---- */
@@ -196,21 +216,30 @@ static int is_file(djs_bytes_t disposition)
            || (find_param(disposition, "filename*", &name) && name.len > 0);
 }
 
-/* The headers of a part, up to the empty line. 0: they do not end. @a is_field: it is our field's. */
-static int read_headers(reader_t *reader, const char *name, int *is_field)
+/* What the headers of a part say of it. */
+typedef struct part_t {
+    djs_bytes_t name; /* data NULL: it has none */
+    int file;
+} part_t;
+
+/* Up to the empty line. 0: they do not end. */
+static int read_headers(reader_t *reader, part_t *part)
 {
     static const char disposition[] = "content-disposition:";
-    djs_bytes_t line, value;
+    djs_bytes_t line;
 
-    *is_field = 0;
+    part->name = djs_bytes_of(NULL, 0);
+    part->file = 0;
     while (next_line(reader, &line)) {
         if (line.len == 0) {
             return 1;
         }
         if (line.len > sizeof(disposition) - 1
             && strncasecmp(line.data, disposition, sizeof(disposition) - 1) == 0) {
-            *is_field = find_param(line, "name", &value) && djs_bytes_is(value, name)
-                        && !is_file(line);
+            if (!find_param(line, "name", &part->name)) {
+                part->name = djs_bytes_of(NULL, 0);
+            }
+            part->file = is_file(line);
         }
     }
     return 0;
@@ -229,28 +258,50 @@ static int find_first_part(reader_t *reader)
     return 0;
 }
 
+/* The next part and its content, as next_content() has it. 0: there is none that is whole. */
+static int next_part(reader_t *reader, part_t *part, djs_bytes_t *content)
+{
+    return read_headers(reader, part) && next_content(reader, content);
+}
+
 static djs_bytes_t find_in_parts(reader_t *reader, const char *name)
 {
     djs_bytes_t found = djs_bytes_of(NULL, 0);
     djs_bytes_t content, line;
-    int is_field;
+    part_t part;
+    int more = find_first_part(reader);
 
-    if (!find_first_part(reader)) {
-        return found;
-    }
-    while (read_headers(reader, name, &is_field) && next_content(reader, &content)) {
-        if (is_field) {
+    while (more && next_part(reader, &part, &content)) {
+        if (part.name.data && !part.file && djs_bytes_is(part.name, name)) {
             found = content.len > 0 ? content : djs_bytes("");
         }
         /* Whatever else the boundary's line says: Django reads on behind the last one, too. */
-        if (!next_line(reader, &line)) {
-            break;
-        }
+        more = next_line(reader, &line);
     }
     return found;
 }
 
+static void each_part(reader_t *reader, djs_form_fn each, void *baton)
+{
+    djs_bytes_t content, line;
+    part_t part;
+    int more = find_first_part(reader);
+
+    while (more && next_part(reader, &part, &content)) {
+        if (part.name.data) {
+            each(baton, part.name, content, part.file);
+        }
+        more = next_line(reader, &line);
+    }
+}
+
 /* ---- both ---- */
+
+static int has_boundary(const char *content_type, reader_t *reader)
+{
+    return find_param(djs_bytes(content_type), "boundary", &reader->boundary)
+           && reader->boundary.len > 0 && reader->boundary.len <= DJS_FORM_BOUNDARY_MAX;
+}
 
 const char *djs_form_find(djs_ctx_t *ctx, const char *content_type, djs_bytes_t body, int whole,
                           const char *name)
@@ -265,8 +316,7 @@ const char *djs_form_find(djs_ctx_t *ctx, const char *content_type, djs_bytes_t 
         found = find_in_pairs(ctx, body, whole, name);
     }
     else {
-        if (!find_param(djs_bytes(content_type), "boundary", &reader.boundary)
-            || reader.boundary.len == 0 || reader.boundary.len > DJS_FORM_BOUNDARY_MAX) {
+        if (!has_boundary(content_type, &reader)) {
             return NULL;
         }
         found = find_in_parts(&reader, name);
@@ -275,4 +325,69 @@ const char *djs_form_find(djs_ctx_t *ctx, const char *content_type, djs_bytes_t 
         return NULL;
     }
     return apr_pstrmemdup(ctx->pool, found.data, found.len);
+}
+
+int djs_form_each(djs_ctx_t *ctx, const char *content_type, djs_bytes_t body, djs_form_fn each,
+                  void *baton)
+{
+    reader_t reader = { .rest = body, .whole = 1 };
+
+    if (!djs_form_is_form(content_type)) {
+        return 0;
+    }
+    if (is_urlencoded(content_type)) {
+        each_pair(ctx, body, each, baton);
+        return 1;
+    }
+    if (!has_boundary(content_type, &reader)) {
+        return 0;
+    }
+    each_part(&reader, each, baton);
+    return 1;
+}
+
+/* ---- another value ---- */
+
+typedef struct exchange_t {
+    const char *name, *value;
+    const char *done; /* how far of the body is in the copy */
+    char *at;         /* its end, so far; NULL: only count */
+    int found;
+} exchange_t;
+
+static void put(exchange_t *exchange, const char *data, apr_size_t len)
+{
+    memcpy(exchange->at, data, len);
+    exchange->at += len;
+}
+
+static void exchange_one(void *baton, djs_bytes_t name, djs_bytes_t value, int file)
+{
+    exchange_t *exchange = baton;
+
+    if (file || !value.data || !djs_bytes_is(name, exchange->name)) {
+        return;
+    }
+    exchange->found++;
+    if (exchange->at) {
+        put(exchange, exchange->done, (apr_size_t)(value.data - exchange->done));
+        put(exchange, exchange->value, strlen(exchange->value));
+        exchange->done = value.data + value.len;
+    }
+}
+
+djs_bytes_t djs_form_exchange(djs_ctx_t *ctx, const char *content_type, djs_bytes_t body,
+                              const char *name, const char *value)
+{
+    exchange_t exchange = { .name = name, .value = value, .done = body.data };
+    char *copy;
+
+    if (!djs_form_each(ctx, content_type, body, exchange_one, &exchange) || exchange.found == 0) {
+        return body;
+    }
+    copy = exchange.at = apr_palloc(ctx->pool,
+                                    body.len + (apr_size_t)exchange.found * strlen(value) + 1);
+    (void)djs_form_each(ctx, content_type, body, exchange_one, &exchange);
+    put(&exchange, exchange.done, (apr_size_t)(body.data + body.len - exchange.done));
+    return djs_bytes_of(copy, (apr_size_t)(exchange.at - copy));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One field of the form in a request's body, as Django's request.POST has it.
+ * The fields of the form in a request's body, as Django's request.POST has them.
  *
- * The body, or its beginning, is in memory; nothing of it is changed. Read are the two kinds that
+ * The body, or its beginning, is in memory. Read are the two kinds that
  * browsers send:
  *
  *     application/x-www-form-urlencoded    name=value&name=value, "%41" and "+" decoded
@@ -28,5 +28,23 @@ int djs_form_is_form(const char *content_type);
  */
 const char *djs_form_find(djs_ctx_t *ctx, const char *content_type, djs_bytes_t body, int whole,
                           const char *name);
+
+/**
+ * Called with a field or a file.
+ * @param name   decoded; any bytes
+ * @param value  as it stands in the body, of which it is a part; data NULL: there is no "="
+ */
+typedef void (*djs_form_fn)(void *baton, djs_bytes_t name, djs_bytes_t value, int file);
+
+/** Each of a whole body, in order. 0: it is no form. */
+int djs_form_each(djs_ctx_t *ctx, const char *content_type, djs_bytes_t body, djs_form_fn each,
+                  void *baton);
+
+/**
+ * The body with another value in each field of a name; all else byte for byte. @a value needs no
+ * encoding: letters and digits. The body itself when there is no such field; else in ctx->pool.
+ */
+djs_bytes_t djs_form_exchange(djs_ctx_t *ctx, const char *content_type, djs_bytes_t body,
+                              const char *name, const char *value);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A field of a form's body. What is expected is what Django 3.2 has in request.POST, but for the
+ * The fields of a form's body. What is expected is what Django 3.2 has in request.POST, but for the
  * rows that say so.
  */
 #include "support.h"
@@ -176,6 +176,82 @@ static void a_boundary_has_an_end(void **state)
     }
 }
 
+/* "name=value " of each, files as "name@value ", without a "=" as "name ". */
+static void write_down(void *baton, djs_bytes_t name, djs_bytes_t value, int file)
+{
+    char **text = baton;
+    apr_size_t used = strlen(*text);
+
+    assert_true(used + name.len + value.len + 3 < 500);
+    memcpy(*text + used, name.data, name.len);
+    used += name.len;
+    if (value.data) {
+        (*text)[used++] = file ? '@' : '=';
+        memcpy(*text + used, value.data, value.len);
+        used += value.len;
+    }
+    (*text)[used] = ' ';
+    (*text)[used + 1] = '\0';
+}
+
+static void each_field_of_a_form_is_told_in_order(void **state)
+{
+    static const struct {
+        const char *type, *body;
+        const char *told; /* NULL: it is no form */
+        const char *why;
+    } cases[] = {
+        { PAIRS, "a=1&b=2&a=3", "a=1 b=2 a=3 ", "doubles" },
+        { PAIRS, "%61+b=%31+2", "a b=%31+2 ", "names decoded, values as they are" },
+        { PAIRS, "a&b=&=c&&", "a b= =c ", "no equals sign, no value, no name, nothing" },
+        { PAIRS, "", "", "nothing" },
+        { PARTS, PART("a", "1") PART("b", "x&y") END, "a=1 b=x&y ", "parts" },
+        { PARTS, PART("a", "") PART("a", "\r\n") END, "a= a=\r\n ", "empty, and a line end" },
+        { PARTS, "--B\r\nContent-Disposition: form-data; name=\"f\"; filename=\"x\"\r\n\r\n1\r\n" END,
+          "f@1 ", "a file" },
+        { PARTS, "--B\r\nX: y\r\n\r\n1\r\n" PART("b", "2") END, "b=2 ", "a part without a name" },
+        { PARTS, "a=1", "", "no parts" },
+        { "multipart/form-data", "a=1", NULL, "no boundary" },
+        { "application/json", "{}", NULL, "no form" },
+    };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < COUNT(cases); i++) {
+        char *text = apr_pcalloc(test->pool, 500);
+        int is = djs_form_each(test->ctx, cases[i].type, djs_bytes(cases[i].body), write_down,
+                               &text);
+
+        assert_text(is ? text : NULL, cases[i].told, cases[i].why);
+    }
+}
+
+static void a_field_gets_another_value_and_all_else_stays(void **state)
+{
+    static const struct { const char *type, *body, *then, *why; } cases[] = {
+        { PAIRS, "a=1&tok=x&b=%32", "a=1&tok=NEW&b=%32", "among others" },
+        { PAIRS, "tok=x&%74ok=&b", "tok=NEW&%74ok=NEW&b", "twice, one encoded, one empty" },
+        { PAIRS, "tok&a=tok", "tok&a=tok", "no value to be exchanged" },
+        { PAIRS, "a=1", "a=1", "none" },
+        { PAIRS, "", "", "nothing" },
+        { PARTS, "pre\r\n" PART("a", "1") PART("tok", "longer than it") END "post",
+          "pre\r\n" PART("a", "1") PART("tok", "NEW") END "post", "parts" },
+        { PARTS, PART("tok", "") END, PART("tok", "NEW") END, "an empty part" },
+        { PARTS, "--B\r\nContent-Disposition: form-data; name=\"tok\"; filename=\"x\"\r\n\r\n1\r\n" END,
+          "--B\r\nContent-Disposition: form-data; name=\"tok\"; filename=\"x\"\r\n\r\n1\r\n" END,
+          "a file is no field" },
+        { "text/plain", "tok=x", "tok=x", "no form" },
+    };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < COUNT(cases); i++) {
+        assert_bytes(djs_form_exchange(test->ctx, cases[i].type, djs_bytes(cases[i].body), "tok",
+                                       "NEW"),
+                     djs_bytes(cases[i].then), cases[i].why);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -184,6 +260,8 @@ int main(void)
         TEST(what_may_go_on_does_not_count),
         TEST(no_beginning_of_a_body_is_misread),
         TEST(a_boundary_has_an_end),
+        TEST(each_field_of_a_form_is_told_in_order),
+        TEST(a_field_gets_another_value_and_all_else_stays),
     };
 
     return RUN_TESTS(tests);
