@@ -62,6 +62,8 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/pickle.h \
 	mod_django_session/core/pickle_read.c \
 	mod_django_session/core/pickle_write.c \
+	mod_django_session/core/preserve.c \
+	mod_django_session/core/preserve.h \
 	mod_django_session/core/remember.c \
 	mod_django_session/core/remember.h \
 	mod_django_session/core/rights.c \

@@ -34,6 +34,7 @@ UNIT_TESTS = \
 	t/unit/test_pickle_read \
 	t/unit/test_pickle_write \
 	t/unit/test_pickled_session \
+	t/unit/test_preserve \
 	t/unit/test_remember \
 	t/unit/test_rights \
 	t/unit/test_seal \
