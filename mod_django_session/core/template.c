@@ -216,6 +216,20 @@ apr_status_t djs_template_parse(djs_ctx_t *ctx, djs_bytes_t text, const char *co
     return rv;
 }
 
+int djs_template_has(const djs_template_t *made, int name)
+{
+    int i;
+
+    for (i = 0; i < made->pieces->nelts; i++) {
+        const piece_t *piece = &APR_ARRAY_IDX(made->pieces, i, piece_t);
+
+        if (piece->kind != TEXT && piece->name == name) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* ---- writing ---- */
 
 static const char *entity(char c)

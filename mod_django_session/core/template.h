@@ -30,6 +30,9 @@ typedef struct djs_template_t djs_template_t;
 apr_status_t djs_template_parse(djs_ctx_t *ctx, djs_bytes_t text, const char *const *names,
                                 const djs_template_t **made) DJS_MUST_CHECK;
 
+/** Has it a place for the name of this number, or a condition on it? */
+int djs_template_has(const djs_template_t *made, int name);
+
 /** The page, in ctx->pool. @a values: one for each name; NULL is empty. */
 const char *djs_template_render(djs_ctx_t *ctx, const djs_template_t *made,
                                 const char *const *values);

@@ -85,10 +85,35 @@ static void mistakes_are_found_with_their_line(void **state)
                   "too long");
 }
 
+static void it_is_known_which_places_there_are(void **state)
+{
+    static const struct { const char *text; int a, none; } cases[] = {
+        { "", 0, 0 },
+        { "a {# {{ a }} #}", 0, 0 },
+        { "{{ a }}", 1, 0 },
+        { "x{% if a %}{% endif %}", 1, 0 },
+        { "{% if not none %}{{ b }}{% endif %}", 0, 1 },
+        { "{% if a %}{{ none }}{% endif %}", 1, 1 },
+    };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const djs_template_t *made;
+
+        assert_status(test->ctx,
+                      djs_template_parse(test->ctx, djs_bytes(cases[i].text), names, &made),
+                      APR_SUCCESS, cases[i].text);
+        assert_number(djs_template_has(made, 0), cases[i].a, cases[i].text);
+        assert_number(djs_template_has(made, 2), cases[i].none, cases[i].text);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         TEST(places_are_filled_and_escaped),
+        TEST(it_is_known_which_places_there_are),
         TEST(mistakes_are_found_with_their_line),
     };
 
