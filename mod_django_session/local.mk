@@ -196,6 +196,7 @@ mod_django_session_mod_django_session_la_SOURCES = \
 	mod_django_session/httpd/mds_param.c \
 	mod_django_session/httpd/mds_filter.c \
 	mod_django_session/httpd/mds_password.c \
+	mod_django_session/httpd/mds_preserve.c \
 	mod_django_session/httpd/mds_request.c \
 	mod_django_session/httpd/mds_require.c \
 	mod_django_session/httpd/mds_server.c \

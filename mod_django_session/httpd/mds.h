@@ -224,6 +224,7 @@ struct mds_session_t {
 
 typedef struct mds_csrf_t mds_csrf_t; /* mds_csrf.c */
 typedef struct mds_body_t mds_body_t; /* mds_body.c */
+typedef struct mds_preserve_t mds_preserve_t; /* mds_preserve.c */
 
 /** Whom an answer is for; each narrower than the one before. */
 typedef enum mds_audience_t {
@@ -262,7 +263,8 @@ typedef struct mds_request_t {
     int csrf_passed;           /* djs_csrf_mode_t: what it was judged by, and passed */
     const char *accept_encoding; /* kept from the application; NULL: nothing is */
     mds_body_t *body;          /* the beginning of its body; NULL: nobody has looked */
-    int json_body;             /* the body of the error answer is JSON */
+    const char *refusal_type;  /* Content-Type of the body of a 401 of ours; NULL: it has none */
+    mds_preserve_t *preserve;  /* a page about a kept form is the answer; NULL: none is */
 } mds_request_t;
 
 void mds_request_register(void);
@@ -354,6 +356,9 @@ apr_status_t mds_password_begin(djs_ctx_t *ctx, apr_pool_t *pconf, apr_uid_t use
 /** ModelBackend's authenticate(). The hash is made anew where Django would. */
 mds_login_t mds_password_check(request_rec *r, const djs_site_t *site, mds_attempt_t *attempt);
 
+/** May one more form of so many bytes be kept for the address that this comes from? Counted. */
+int mds_password_may_keep(request_rec *r, const djs_site_t *site, apr_size_t len);
+
 /** Answer with 429, and say when to come back. */
 int mds_password_too_often(request_rec *r, const mds_attempt_t *attempt);
 
@@ -405,6 +410,8 @@ void mds_upgrade_insert(request_rec *r);
 int mds_access_checker(request_rec *r); /* mds_auth.c */
 int mds_check_authn(request_rec *r);
 int mds_auth_checker(request_rec *r);
+/** Path and query of what the client asked for, as it sent them: Django's get_full_path(). */
+const char *mds_asked_for(request_rec *r);
 
 void mds_require_register(apr_pool_t *pool); /* mds_require.c */
 /** Is there a Require of ours anywhere? */
@@ -439,6 +446,9 @@ apr_status_t mds_csrf_rotate(request_rec *r, mds_view_t *view) DJS_MUST_CHECK;
 /** Did the visitor send this form from a page of ours? A refusal was logged. @a field may be NULL */
 int mds_csrf_accepts(request_rec *r, mds_view_t *view, const char *field);
 
+/** Is it known to come from a page of this site, or of one that is trusted? */
+int mds_csrf_is_own(request_rec *r, mds_view_t *view);
+
 /** A token for a page that is about to be answered; NULL: it is not to have one. */
 const char *mds_csrf_page_token(request_rec *r, mds_view_t *view);
 
@@ -461,8 +471,30 @@ void mds_body_register(void);
  * @return OK, or the answer to a body that cannot be read
  */
 int mds_body_peek(request_rec *r, djs_bytes_t *beginning, int *whole);
+/** Who reads the body that was looked at gets this one instead. Borrowed. */
+void mds_body_replace(request_rec *r, djs_bytes_t body);
 /** An internal redirect of a request whose body was looked at: it has filters of its own. */
 void mds_body_follow(request_rec *r);
+
+/* ---- DjangoPreservePost: mds_preserve.c ---- */
+
+void mds_preserve_register(void);
+/**
+ * Keep the form that nobody sends. Where to go then, when there is a login; NULL: it is not kept, and
+ * that was logged.
+ */
+const char *mds_preserve_keep(request_rec *r, mds_view_t *view, mds_session_t *session);
+/** Where to begin again with a form that is not: the page that it was on, or its address. */
+const char *mds_preserve_back(request_rec *r);
+/** Have the login page, if it is one of ours, say that the form was not sent. */
+void mds_preserve_note_lost(request_rec *r);
+/** What it is to say, once; NULL: nothing. */
+const char *mds_preserve_lost_message(request_rec *r);
+/** Have the answer 401 say that the form was not sent. @a login: where to begin again */
+void mds_preserve_tell_lost(request_rec *r, mds_view_t *view, const char *login);
+/** In fixups, before all else: is it about a kept form? DECLINED, or the answer. */
+int mds_preserve_fixups(request_rec *r, mds_view_t *view);
+
 void mds_sso_register(void);           /* mds_sso.c */
 void mds_status_register(void);        /* mds_status.c */
 

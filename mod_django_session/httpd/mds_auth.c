@@ -11,6 +11,7 @@
 #include <apr_strings.h>
 
 #include "cookie.h"
+#include "form.h"
 #include "json.h"
 #include "url.h"
 
@@ -20,8 +21,7 @@
 
 /* ---- where to go ---- */
 
-/* Path and query of what the client asked for, as it sent them: Django's get_full_path(). */
-static const char *asked_for(request_rec *r)
+const char *mds_asked_for(request_rec *r)
 {
     const char *uri, *scheme;
 
@@ -71,9 +71,8 @@ static const char *as_uri(apr_pool_t *pool, const char *iri)
 }
 
 /* redirect_to_login(): a login page on another site needs the whole address to come back. */
-static const char *login_page(request_rec *r, const djs_settings_t *settings)
+static const char *login_page(request_rec *r, const djs_settings_t *settings, const char *next)
 {
-    const char *next = asked_for(r);
     const char *here = whole(r, "/");
     const char *url = settings->login_url;
     djs_ctx_t ctx = { .pool = r->pool };
@@ -91,14 +90,24 @@ static int header_has(request_rec *r, const char *header, const char *word)
     return value && ap_strcasestr(value, word);
 }
 
-/* A browser that shows a page; not a script in one, which could make nothing of a login page. */
-static int is_page_view(request_rec *r)
+/* A browser that will show the answer; not a script in it, which could make nothing of a page. */
+static int is_for_window(request_rec *r)
 {
-    return r->method_number == M_GET /* HEAD too */
-           && header_has(r, "Accept", "text/html")
+    return header_has(r, "Accept", "text/html")
            && (!apr_table_get(r->headers_in, "Sec-Fetch-Mode")
                || header_has(r, "Sec-Fetch-Mode", "navigate"))
            && !header_has(r, "X-Requested-With", "XMLHttpRequest");
+}
+
+static int is_page_view(request_rec *r)
+{
+    return r->method_number == M_GET /* HEAD too */ && is_for_window(r);
+}
+
+static int is_form(request_rec *r)
+{
+    return r->method_number == M_POST && is_for_window(r)
+           && djs_form_is_form(apr_table_get(r->headers_in, "Content-Type"));
 }
 
 static int sends_to_login(request_rec *r, const djs_settings_t *settings)
@@ -151,21 +160,50 @@ static int challenge(request_rec *r, const djs_settings_t *settings, djs_reason_
                                                  as_uri(r->pool, settings->login_url))));
     if (takes_json(r)) {
         ap_custom_response(r, HTTP_UNAUTHORIZED, refusal_as_json(r, settings, reason));
-        mds_request(r)->json_body = 1;
+        mds_request(r)->refusal_type = "application/json";
     }
     return HTTP_UNAUTHORIZED;
 }
 
-static int refuse(request_rec *r, const djs_settings_t *settings, mds_session_t *session)
+static int send_to(request_rec *r, const char *url, int status)
 {
+    apr_table_setn(r->headers_out, "Location", url);
+    return status;
+}
+
+/* Its sender hears what became of it, and comes back to it. */
+static int refuse_form(request_rec *r, mds_view_t *view, mds_session_t *session)
+{
+    const djs_settings_t *settings = view->settings;
+    const char *kept = mds_preserve_keep(r, view, session);
+    const char *again;
+
+    if (kept) {
+        return send_to(r, login_page(r, settings, kept), HTTP_SEE_OTHER);
+    }
+    again = login_page(r, settings, mds_preserve_back(r));
+    if (sends_to_login(r, settings)) {
+        mds_preserve_note_lost(r);
+        return send_to(r, again, HTTP_MOVED_TEMPORARILY);
+    }
+    mds_preserve_tell_lost(r, view, again);
+    return challenge(r, settings, session->reason);
+}
+
+static int refuse(request_rec *r, mds_view_t *view, mds_session_t *session)
+{
+    const djs_settings_t *settings = view->settings;
+
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
                   DJSNO(0112) MDS_SESSION_MSG("no login for %s: %s"),
                   mds_session_digest(r, session), r->uri, djs_reason_name(session->reason));
     mds_export_refusal(r, session);
     keep_from_caches(r);
+    if (is_form(r)) {
+        return refuse_form(r, view, session);
+    }
     if (sends_to_login(r, settings)) {
-        apr_table_setn(r->headers_out, "Location", login_page(r, settings));
-        return HTTP_MOVED_TEMPORARILY;
+        return send_to(r, login_page(r, settings, mds_asked_for(r)), HTTP_MOVED_TEMPORARILY);
     }
     return challenge(r, settings, session->reason);
 }
@@ -229,7 +267,7 @@ int mds_check_authn(request_rec *r)
         return deny(r, session);
     }
     if (!session->user) {
-        return refuse(r, view->settings, session);
+        return refuse(r, view, session);
     }
     return accept_user(r, view->settings, session->user);
 }
@@ -282,7 +320,7 @@ static int comes_back(request_rec *r, const char *login)
 }
 
 /* A login of long ago: have another one made, if that can help. */
-static int ask_again(request_rec *r, const djs_settings_t *settings, mds_session_t *session)
+static int ask_again(request_rec *r, mds_view_t *view, mds_session_t *session)
 {
     const char *login = name_of_login(r, session);
 
@@ -294,12 +332,12 @@ static int ask_again(request_rec *r, const djs_settings_t *settings, mds_session
         return forbid(r, session, DJS_REASON_NOT_RECENT);
     }
     session->reason = DJS_REASON_NOT_RECENT;
-    if (sends_to_login(r, settings)) {
+    if (sends_to_login(r, view->settings)) {
         apr_table_addn(r->err_headers_out, "Set-Cookie",
                        apr_psprintf(r->pool, ASKED_COOKIE "=%s; HttpOnly; Max-Age=%d; Path=/; "
                                     "SameSite=Lax", login, ASKED_SECONDS));
     }
-    return refuse(r, settings, session);
+    return refuse(r, view, session);
 }
 
 /* Would a younger login be enough? */
@@ -338,7 +376,7 @@ static int judge(request_rec *r, checkers_fn run)
         return HTTP_FORBIDDEN;
     }
     if (session->user && lacks_login_only(r, request, run)) {
-        return ask_again(r, view->settings, session);
+        return ask_again(r, view, session);
     }
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, DJSNO(0113) "user %s lacks a right for %s", r->user,
                   r->uri);

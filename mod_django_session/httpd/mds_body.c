@@ -80,6 +80,23 @@ void mds_body_follow(request_rec *r)
     }
 }
 
+void mds_body_replace(request_rec *r, djs_bytes_t data)
+{
+    mds_request_t *request = mds_request(r);
+    mds_body_t *body = request->body;
+
+    if (!body) { /* mod_request has kept it, and gives it out itself unless it is told */
+        body = apr_pcalloc(request->ctx.pool, sizeof(*body));
+        request->body = body;
+        ap_add_input_filter_handle(filter, body, r, r->connection);
+    }
+    r->kept_body = NULL;
+    body->data = (char *)data.data;
+    body->len = body->size = data.len;
+    body->given = 0;
+    body->whole = 1;
+}
+
 /* ---- looking ---- */
 
 static void append(apr_pool_t *pool, mds_body_t *body, const char *data, apr_size_t len)

@@ -560,6 +560,20 @@ static apr_status_t check_url_param(djs_ctx_t *ctx, const mds_view_t *view)
     return APR_SUCCESS;
 }
 
+static apr_status_t check_preserve_post(djs_ctx_t *ctx, const mds_view_t *view)
+{
+    const djs_settings_t *settings = view->settings;
+
+    if (view->auth && settings->preserve_post
+        && view->site->engine->ops->flags & DJS_ENGINE_STATELESS) {
+        return djs_fail(ctx, DJS_EINVAL,
+                        "DjangoPreservePost On: forms are kept in the session store, and engine %s has "
+                        "none; write DjangoPreservePost Off here, or use an engine with a store",
+                        settings->engine);
+    }
+    return APR_SUCCESS;
+}
+
 static apr_status_t prepare(djs_ctx_t *ctx, mds_view_t *view)
 {
     apr_status_t rv = mds_engine_check(ctx, view->settings->engine);
@@ -577,7 +591,10 @@ static apr_status_t prepare(djs_ctx_t *ctx, mds_view_t *view)
         return mds_view_check(ctx, view);
     }
     rv = mds_view_open(ctx, view);
-    return rv == APR_SUCCESS ? check_url_param(ctx, view) : rv;
+    if (rv == APR_SUCCESS) {
+        rv = check_url_param(ctx, view);
+    }
+    return rv == APR_SUCCESS ? check_preserve_post(ctx, view) : rv;
 }
 
 static int judge(walk_t *walk, mds_server_t *server, mds_dir_t *dir)

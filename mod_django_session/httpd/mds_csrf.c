@@ -345,6 +345,16 @@ int mds_csrf_accepts(request_rec *r, mds_view_t *view, const char *field)
     return verdict == DJS_CSRF_PASS;
 }
 
+int mds_csrf_is_own(request_rec *r, mds_view_t *view)
+{
+    djs_settings_t *settings = apr_pmemdup(r->pool, view->settings, sizeof(*settings));
+    djs_csrf_request_t facts = facts_of(r, settings);
+    const char *reason;
+
+    settings->csrf = DJS_CSRF_MODE_ORIGIN;
+    return djs_csrf_check_source(&mds_request(r)->ctx, settings, &facts, &reason) == DJS_CSRF_PASS;
+}
+
 /* ---- what the application is told ---- */
 
 int mds_csrf_tell(request_rec *r, mds_view_t *view)

@@ -291,8 +291,11 @@ static int export(request_rec *r, mds_view_t *view)
 int mds_fixups(request_rec *r)
 {
     mds_view_t *view = mds_view(r);
-    int answer = mds_csrf_check(r, view);
+    int answer = mds_preserve_fixups(r, view);
 
+    if (answer == DECLINED) {
+        answer = mds_csrf_check(r, view);
+    }
     if (answer == DECLINED) {
         answer = export(r, view);
     }

@@ -504,8 +504,8 @@ static apr_status_t save_and_pass(ap_filter_t *f, apr_bucket_brigade *brigade)
     if (!is_whole(brigade)) {
         watch(r);
     }
-    if (request->json_body && r->status == HTTP_UNAUTHORIZED) {
-        ap_set_content_type(r, "application/json");
+    if (request->refusal_type && r->status == HTTP_UNAUTHORIZED) {
+        ap_set_content_type(r, request->refusal_type);
     }
     ap_remove_output_filter(f);
     return ap_pass_brigade(f->next, brigade);

@@ -261,7 +261,7 @@ static int post_logout(visit_t *visit)
 
 static int get_login(visit_t *visit)
 {
-    return send_login(visit, HTTP_OK, MDS_PAGE_WRONG, NULL);
+    return send_login(visit, HTTP_OK, MDS_PAGE_LOST, mds_preserve_lost_message(visit->r));
 }
 
 static const struct {

@@ -59,7 +59,7 @@ static apr_status_t read_template(djs_ctx_t *ctx, const char *path, const djs_te
 apr_status_t mds_page_open(djs_ctx_t *ctx, mds_view_t *view)
 {
     /* An .htaccess file may not name what its author could not see: that is asked with the request. */
-    if (!view->pages || view->transient) {
+    if (!(view->pages || (view->auth && view->settings->preserve_post)) || view->transient) {
         return APR_SUCCESS;
     }
     return read_template(ctx, view->settings->login_template, &view->page);
@@ -75,16 +75,12 @@ static int is_visible(request_rec *r, const char *path)
     return visible;
 }
 
-/* NULL: it cannot be; that was logged. */
-static const djs_template_t *template_of(request_rec *r, const mds_view_t *view)
+/* The one at this path, or with NULL our own. NULL: it cannot be; that was logged. */
+static const djs_template_t *template_at(request_rec *r, const mds_view_t *view, const char *path)
 {
     djs_ctx_t ctx = { .pool = r->pool };
-    const char *path = view->settings->login_template;
-    const djs_template_t *made = view->page;
+    const djs_template_t *made = NULL;
 
-    if (made) {
-        return made;
-    }
     if (path && view->transient && !is_visible(r, path)) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
                       DJSNO(0202) "DjangoLoginTemplate %s: from an .htaccess file only a file that "
@@ -95,6 +91,28 @@ static const djs_template_t *template_of(request_rec *r, const mds_view_t *view)
     if (read_template(&ctx, path, &made) != APR_SUCCESS) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, DJSNO(0201) "%s", ctx.problem);
         return NULL;
+    }
+    return made;
+}
+
+/* A template that was written for logins only leaves out what a page about a form is for. */
+static int has_place_for(const djs_template_t *template, const mds_page_t *page)
+{
+    return (!page->texts[MDS_PAGE_KEPT] || djs_template_has(template, MDS_PAGE_KEPT))
+           && (!page->texts[MDS_PAGE_LINK] || djs_template_has(template, MDS_PAGE_LINK));
+}
+
+/* @a own: it is the administrator's. */
+static const djs_template_t *template_for(request_rec *r, const mds_view_t *view,
+                                          const mds_page_t *page, int *own)
+{
+    const char *path = view->settings->login_template;
+    const djs_template_t *made = view->page ? view->page : template_at(r, view, path);
+
+    *own = path != NULL;
+    if (made && path && !has_place_for(made, page)) {
+        *own = 0;
+        made = template_at(r, view, NULL);
     }
     return made;
 }
@@ -138,19 +156,30 @@ static const char *host_of(request_rec *r)
     return r->hostname ? r->hostname : ap_get_server_name(r);
 }
 
-int mds_page_send(request_rec *r, mds_view_t *view, mds_page_t *page)
+const char *mds_page_text(request_rec *r, mds_view_t *view, mds_page_t *page)
 {
     djs_ctx_t ctx = { .pool = r->pool };
-    const djs_template_t *template = template_of(r, view);
+    int own;
+    const djs_template_t *template = template_for(r, view, page, &own);
     char nonce[NONCE_BYTES];
 
     if (!template || djs_random(&ctx, nonce, sizeof(nonce)) != APR_SUCCESS) {
-        return HTTP_INTERNAL_SERVER_ERROR;
+        return NULL;
     }
     page->texts[MDS_PAGE_NONCE] = djs_hex(r->pool, djs_bytes_of(nonce, sizeof(nonce)));
     page->texts[MDS_PAGE_HOST] = host_of(r);
-    set_headers(r, page->texts[MDS_PAGE_NONCE], view->settings->login_template != NULL);
+    set_headers(r, page->texts[MDS_PAGE_NONCE], own);
+    return djs_template_render(&ctx, template, page->texts);
+}
+
+int mds_page_send(request_rec *r, mds_view_t *view, mds_page_t *page)
+{
+    const char *text = mds_page_text(r, view, page);
+
+    if (!text) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
     ap_set_content_type(r, "text/html; charset=utf-8");
-    ap_rputs(djs_template_render(&ctx, template, page->texts), r);
+    ap_rputs(text, r);
     return OK;
 }

@@ -25,6 +25,12 @@
     NAME(THROTTLED, "throttled")                                                                   \
     NAME(BUSY, "busy")                                                                             \
     NAME(EXPIRED, "expired")               /* the form was too old, or from elsewhere */           \
+    NAME(KEPT, "kept")                     /* a form is kept, and is to be sent or not: its id */   \
+    NAME(ADDRESS, "address")               /* where to */                                          \
+    NAME(FIELDS, "fields")                 /* the names of its fields */                           \
+    NAME(LOST, "lost")                     /* a form is not sent, and not kept */                  \
+    NAME(GONE, "gone")                     /* it was kept, and is not any more */                  \
+    NAME(LINK, "link")                     /* of these: where to begin it again */                 \
     NAME(USERNAME_ERROR, "username_error") /* of one field */                                      \
     NAME(PASSWORD_ERROR, "password_error")
 
@@ -45,6 +51,9 @@ extern const char mds_login_page[];
 
 /** Read the view's template, once it is known to need one. DJS_EINVAL: the problem names it. */
 apr_status_t mds_page_open(djs_ctx_t *ctx, mds_view_t *view) DJS_MUST_CHECK;
+
+/** The page, with its headers, but for an answer whose body others send. NULL: logged. */
+const char *mds_page_text(request_rec *r, mds_view_t *view, mds_page_t *page);
 
 /** Answer with the page. @a r->status as the caller has set it. A handler's result. */
 int mds_page_send(request_rec *r, mds_view_t *view, mds_page_t *page);

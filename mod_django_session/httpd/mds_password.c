@@ -26,6 +26,11 @@
 #define TURN_WAIT apr_time_from_sec(2)
 /* How long it is known where an account logged in from. */
 #define KNOWN_SECONDS (30 * 86400)
+/* What is kept of forms for an address, and for all, in how much time: nobody is to fill the store. */
+#define KEPT_UNIT (16 * 1024)
+#define KEPT_UNITS 60
+#define KEPT_UNITS_OF_ALL 1000
+#define KEPT_SPAN apr_time_from_sec(10 * 60)
 #define BASIC_SALT "mod_django_session.basic"
 
 static const djs_cache_conf_t region = { .scheme = DJS_CACHE_SHM, .format = DJS_CACHE_OURS,
@@ -291,6 +296,27 @@ static mds_login_t count_try(request_rec *r, djs_ctx_t *ctx, const names_t *name
         return MDS_LOGIN_THROTTLED;
     }
     return rv == APR_SUCCESS ? MDS_LOGIN_RIGHT : cannot_count(r, ctx);
+}
+
+int mds_password_may_keep(request_rec *r, const djs_site_t *site, apr_size_t len)
+{
+    static const djs_rate_t one = { .count = KEPT_UNITS, .span = KEPT_SPAN };
+    static const djs_rate_t all = { .count = KEPT_UNITS_OF_ALL, .span = KEPT_SPAN };
+    djs_ctx_t *ctx = &mds_request(r)->ctx;
+    const char *name_of_one = name_of(ctx, site, "kept:", network_of(r));
+    const char *name_of_all = name_of(ctx, site, "kept:", "all");
+    apr_interval_time_t wait;
+    apr_status_t rv = APR_SUCCESS;
+    apr_size_t unit;
+
+    for (unit = 0; rv == APR_SUCCESS && unit <= len / KEPT_UNIT; unit++) {
+        rv = djs_throttle_take(ctx, counts, name_of_one, &one, &wait);
+        if (rv == APR_SUCCESS) {
+            rv = djs_throttle_take(ctx, counts, name_of_all, &all, &wait);
+        }
+    }
+    djs_forget(ctx);
+    return rv == APR_SUCCESS;
 }
 
 static void settle(djs_ctx_t *ctx, const names_t *names, const djs_throttle_conf_t *limits,

@@ -54,6 +54,7 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_fixups(mds_fixups, NULL, after_export, APR_HOOK_REALLY_FIRST);
     /* mds_stream.c: while the socket is open */
     ap_hook_pre_close_connection(mds_stream_pre_close, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    mds_preserve_register();
     mds_sso_register();
     mds_status_register();
     /* mds_login.c */

@@ -296,6 +296,8 @@ CASES = {
     "DjangoAuthBackends": Case("some.other.Backend", 302, "django.contrib.auth.backends.ModelBackend",
                                "ada", user("REMOTE_USER"), LOGIN),
 
+    "DjangoPreservePost": Case("On", None, "Off", None,
+                               "httpd/test_preserve.py::test_a_form_is_sent_after_the_login"),
     "DjangoSsoHosts": Case("https://outer.example", None, "None", None,
                            "httpd/test_sso.py::test_tickets_are_for_the_hosts_that_are_named"),
 
