@@ -72,13 +72,43 @@ DjangoCsrfTrustedOrigins https://friend.test https://*.friends.test old.test
 """
 
 
+VECTORS = json.loads((harness.SRC / "t/vectors/csrf_cookie.json").read_bytes())["cases"]
+DIRECTIVES = {"CSRF_COOKIE_NAME": "DjangoCsrfCookieName", "CSRF_COOKIE_AGE": "DjangoCsrfCookieAge",
+              "CSRF_COOKIE_DOMAIN": "DjangoCsrfCookieDomain",
+              "CSRF_COOKIE_PATH": "DjangoCsrfCookiePath",
+              "CSRF_COOKIE_SECURE": "DjangoCsrfCookieSecure",
+              "CSRF_COOKIE_HTTPONLY": "DjangoCsrfCookieHttpOnly",
+              "CSRF_COOKIE_SAMESITE": "DjangoCsrfCookieSameSite",
+              "CSRF_USE_SESSIONS": "DjangoCsrfUseSessions"}
+
+
+def number_of(case):
+    """c7-none-nothing is of the settings c7."""
+    return case["id"].split("-")[0]
+
+
+def directive(name, value):
+    """A setting of Django's as a line of configuration."""
+    return f"{DIRECTIVES[name]} {({True: 'On', False: 'Off'}).get(value, value)}\n"
+
+
+def sections_of_vectors():
+    """A section for the settings of each vector; SameSite=None would need Secure here."""
+    for number, settings in {number_of(case): case["settings"] for case in VECTORS}.items():
+        if settings != {"CSRF_COOKIE_SAMESITE": "None"}:
+            yield f'ScriptAlias /{number}/ "@DIR@/cgi/"\n<Location "/{number}/">\n'
+            yield from (directive(name, value) for name, value in settings.items())
+            yield "</Location>\n"
+
+
 class Place:
     """An httpd with all sections, a site beside it, a backend behind it."""
 
     def __init__(self, databases):
         self.site = harness.Site(databases.get("sqlite"))
         self.backend = self.site.backend()
-        self.server = self.site.httpd(CONFIG % {"backend": self.backend.url}, start=False,
+        config = CONFIG % {"backend": self.backend.url} + "".join(sections_of_vectors())
+        self.server = self.site.httpd(config, start=False,
                                       modules=["deflate", "http2", "actions"])
         self.server.expect(210)
         folder = self.server.dir / "htdocs"
@@ -318,6 +348,42 @@ def test_a_login_by_the_application_rotates(make_site):
     header = urllib.parse.quote('Django-Session-Update: {"login": "ada"}')
     answer = server.get("/cgi/reply?h=" + header, cookie="csrftoken=" + cookie)
     assert answer.cookie() and answer.cookie("csrftoken") not in (None, cookie)
+
+
+def attributes(line):
+    """What a cookie's line says but for its value and the clock."""
+    return {part for part in line.split("; ")[1:] if not part.startswith("expires=")}
+
+
+def test_cookies_and_sessions_get_what_djangos_would(place):
+    """The vectors: a page that shows a token, and one that nobody asked for one."""
+    paths = {"get_token": "form", "nothing": "body"}
+    count = 0
+    for case in VECTORS:
+        if "5.1" not in case["django"] or case["view"] not in paths or number_of(case) == "c8":
+            continue
+        path, why = f"/{number_of(case)}/{paths[case['view']]}", case["id"]
+        in_session = case["settings"].get("CSRF_USE_SESSIONS")
+        sent = case["sent"]
+        name = case["settings"].get("CSRF_COOKIE_NAME", "csrftoken")
+        cookie = f"{name}={sent}" if sent else None
+        if in_session:
+            key = place.site.create_session({"_csrftoken": sent} if sent else {"a": 1})
+            cookie = "sessionid=" + key
+        answer = place.get(path, cookie=cookie)
+        lines = [line for line in answer.all("Set-Cookie") if line.startswith(name + "=")]
+        assert answer.status == 200, why
+        assert [attributes(line) for line in lines] \
+            == ([attributes(case["set_cookie"])] if case["set_cookie"] else []), why
+        if case["view"] == "get_token":
+            stored = answer.cookie(name) if not in_session \
+                else place.site.read_session(key)["_csrftoken"]
+            assert place.django_accepts(stored, token_of(answer)) is None, why
+            assert stored == sent or sent in (None, "abc"), why
+        elif in_session:
+            assert place.site.read_session(key).get("_csrftoken") == sent, why
+        count += 1
+    assert count >= 25
 
 
 # ---- who is asked, and when ---------------------------------------------------------------------
