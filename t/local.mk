@@ -50,6 +50,7 @@ UNIT_TESTS = \
 	t/unit/test_turns \
 	t/unit/test_update \
 	t/unit/test_url \
+	t/unit/test_username \
 	t/unit/test_users_db \
 	t/unit/test_value \
 	t/unit/test_value_ops \
@@ -247,5 +248,5 @@ EXTRA_DIST += t/bench t/checks t/django_engine t/fuzz/cookie.dict t/fuzz/corpus 
 	t/fuzz/memcached.dict t/fuzz/redis.dict t/fuzz/seeds \
 	t/fuzz/wire.dict t/lsan.supp t/servers.py t/valgrind.supp \
 	t/vectors t/httpd t/unit/all_vectors.py t/unit/django_memcached t/unit/django_tables \
-	t/unit/pickles.py \
+	t/unit/pickles.py t/unit/usernames.py \
 	t/unit/tap t/unit/with_servers

@@ -12,6 +12,8 @@
 #include <ap_provider.h>
 #include <mod_auth.h>
 
+#include "username.h"
+
 static authn_status refuse(request_rec *r, mds_login_t outcome, const mds_attempt_t *attempt)
 {
     switch (outcome) {
@@ -33,7 +35,8 @@ static authn_status check_password(request_rec *r, const char *username, const c
 {
     mds_view_t *view = mds_view(r);
     const djs_site_t *site = mds_site(r, view);
-    mds_attempt_t attempt = { .username = username, .password = djs_bytes(password),
+    mds_attempt_t attempt = { .username = djs_username_clean(r->pool, username),
+                              .password = djs_bytes(password),
                               .remember = view->settings->basic_cache };
     mds_login_t outcome;
 

@@ -11,6 +11,7 @@
 
 #include "form.h"
 #include "json.h"
+#include "username.h"
 
 #define WRONG_MESSAGE                                                                              \
     "Please enter a correct username and password. Note that both fields may be case-sensitive."
@@ -19,8 +20,6 @@
 #define BUSY_MESSAGE "Too many people are logging in at this moment. Please try again in a few seconds."
 #define EXPIRED_MESSAGE                                                                            \
     "This form had expired, or cookies are blocked. Please allow cookies for this site and try again."
-/* Longer ones are nobody's. */
-#define USERNAME_MAX 1024
 
 /** A request for one of the pages. */
 typedef struct visit_t {
@@ -159,29 +158,19 @@ static int answer_attempt(visit_t *visit, mds_login_t outcome, const mds_attempt
     }
 }
 
-static const char *trim(apr_pool_t *pool, const char *text)
-{
-    char *copy = apr_pstrdup(pool, text + strspn(text, " \t\r\n\v\f"));
-    apr_size_t len = strlen(copy);
-
-    while (len > 0 && strchr(" \t\r\n\v\f", copy[len - 1])) {
-        copy[--len] = '\0';
-    }
-    return copy;
-}
-
 static int try_login(visit_t *visit, const char *username, const char *password)
 {
-    mds_attempt_t attempt = { .username = username, .password = djs_bytes(password) };
+    mds_attempt_t attempt = { .username = djs_username_clean(visit->r->pool, username),
+                              .password = djs_bytes(password) };
     mds_login_t outcome;
 
     visit->page.texts[MDS_PAGE_USERNAME] = username;
-    if (!*username || !*password) {
-        visit->page.texts[MDS_PAGE_USERNAME_ERROR] = *username ? NULL : REQUIRED_MESSAGE;
+    if (!*attempt.username || !*password) {
+        visit->page.texts[MDS_PAGE_USERNAME_ERROR] = *attempt.username ? NULL : REQUIRED_MESSAGE;
         visit->page.texts[MDS_PAGE_PASSWORD_ERROR] = *password ? NULL : REQUIRED_MESSAGE;
         return send_login(visit, HTTP_OK, MDS_PAGE_WRONG, NULL);
     }
-    if (strlen(username) > USERNAME_MAX || attempt.password.len > DJS_PASSWORD_MAX) {
+    if (strlen(username) > DJS_USERNAME_MAX || attempt.password.len > DJS_PASSWORD_MAX) {
         visit->page.texts[MDS_PAGE_USERNAME] = NULL;
         return send_login(visit, HTTP_OK, MDS_PAGE_WRONG, WRONG_MESSAGE);
     }
@@ -201,8 +190,7 @@ static int post_login(visit_t *visit)
         answer = send_login(visit, HTTP_FORBIDDEN, MDS_PAGE_EXPIRED, EXPIRED_MESSAGE);
     }
     else {
-        answer = try_login(visit, username ? trim(visit->r->pool, username) : "",
-                           secret ? secret : "");
+        answer = try_login(visit, username ? username : "", secret ? secret : "");
     }
     if (password) {
         djs_secret_wipe((char *)password, strlen(password));

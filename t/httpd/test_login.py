@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """SetHandler django-login and django-logout: the pages, what a login does, and what is refused."""
+import base64
 import html
 import json
 import re
@@ -62,6 +63,13 @@ Require all denied
 <Directory "@DIR@/htdocs">
 AllowOverride AuthConfig
 </Directory>
+<Location "/basic">
+AuthType Basic
+AuthName "here"
+AuthBasicProvider django
+Require valid-user
+</Location>
+ScriptAlias /basic "@DIR@/cgi/env"
 <Location "/in-sessions">
 SetHandler django-login
 DjangoCsrfUseSessions On
@@ -101,10 +109,10 @@ class Server:
     def __init__(self, databases):
         self.site = harness.Site(databases.get("sqlite"))
         self.site.secrets.add(PASSWORD, WRONG)
-        self.httpd = self.site.httpd(CONFIG, start=False)
+        self.httpd = self.site.httpd(CONFIG, start=False, modules=["auth_basic"])
         (self.httpd.dir / "own.html").write_text(OWN)
         self.httpd.start()
-        self.httpd.expect(193, 210)
+        self.httpd.expect(193, 210, "AH0161[78]: ")  # those are mod_auth_basic's own
         self.made = 0
 
     def user(self, **fields):
@@ -313,6 +321,45 @@ def test_names_are_stripped_and_passwords_are_not(server):
     assert server.visitor().log_in("  %s\t" % name).status == 302
     assert server.visitor().log_in(name, " " + PASSWORD).status == 200
     assert server.visitor().log_in(name.upper()).status == 200
+
+
+#: Users whose names Django brought into its form, and one that came past it.
+UNICODE = ["jos\u00e9", "fiona123", "\u03a9mega", "stra\u00dfe", "\uae40", "\u010drt\u0323"]
+RAW = "\ufb01ona"
+TYPED = [
+    *UNICODE, RAW,
+    "jose\u0301", "jose", "JOS\u00c9", "jos\u00e8", " jos\u00e9\u00a0", "\u3000jose\u0301\u2028", "jo s\u00e9",
+    "\uff4a\uff4f\uff53\u00e9", "jos\u00e9\u200d", "jos\u00e9\u00ad", "\ufeffjos\u00e9", "jos\ufffd", "j\u043es\u00e9",
+    "fiona\u00b9\u00b2\u00b3", "\ufb01ona123", "fiona\u2460\u2461\u2462", "fiona\u0661\u0662\u0663", "fiona",
+    "\u2126mega", "\u03c9mega", "\U0001d6c0mega", "strasse", "stra\u1e9ee", "\u1100\u1175\u11b7", "\uffa1\uffc2\uffb1",
+    "\u010drt\u0323", "c\u030crt\u0323", "c\u0323\u030crt", "\u010dr\u1e6d", "\ufdfa", "\u0344", "e" + "\u0301" * 100,
+]
+
+
+def test_names_are_read_as_djangos_form_reads_them(server):
+    """Of the page and of Basic; what is expected is what AuthenticationForm says now."""
+    for name in UNICODE:
+        server.site.create_user(name, PASSWORD)
+    raw = server.user()
+    server.site.database.execute("UPDATE auth_user SET username = %s WHERE username = %s", (RAW, raw))
+    expected = server.site.django.run(
+        "from django.contrib.auth.forms import AuthenticationForm\n"
+        "result = []\n"
+        "for name in %r:\n"
+        "    form = AuthenticationForm(None, {'username': name, 'password': %r})\n"
+        "    result.append(form.get_user().username if form.is_valid() else None)"
+        % (TYPED, PASSWORD))
+    assert len([name for name in expected if name]) > 15 and expected.count(None) > 10
+    for typed, name in zip(TYPED, expected):
+        answer = server.visitor().log_in(typed)
+        assert answer.status == (302 if name else 200), ascii(typed)
+        assert not name or server.whose(answer.cookie()) == name, ascii(typed)
+        if not name:
+            assert 'value="%s"' % typed in answer.text
+        given = base64.b64encode(("%s:%s" % (typed, PASSWORD)).encode()).decode()
+        answer = server.httpd.get("/basic", [("Authorization", "Basic " + given)])
+        assert answer.status == (200 if name else 401), ascii(typed)
+        assert not name or answer.json()["REMOTE_USER"].encode("latin-1").decode() == name
 
 
 FORGED = {
