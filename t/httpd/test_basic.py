@@ -300,12 +300,13 @@ def test_who_keeps_an_account_busy_does_not_lock_its_owner_out(server):
 
 # ---- too many at once ---------------------------------------------------------------------------
 
-def test_checks_are_bounded_and_others_are_served_meanwhile(site):
+@pytest.mark.parametrize("mpm", ["prefork", "event"])
+def test_checks_are_bounded_and_others_are_served_meanwhile(site, mpm):
     site.create_user("ada", PASSWORD)
     httpd = site.httpd(
         '<Location "/closed">\nAuthType Basic\nAuthName x\nAuthBasicProvider django\n'
         'Require valid-user\nDjangoPasswordHashers pbkdf2_sha256=3000000\n</Location>\n'
-        "DjangoLoginThreads 1\nDjangoLoginThrottle Off\n", modules=["auth_basic"])
+        "DjangoLoginThreads 1\nDjangoLoginThrottle Off\n", modules=["auth_basic"], mpm=mpm)
     httpd.expect(194, 192, SAID)
     given = base64.b64encode(("ada:" + PASSWORD).encode()).decode()
 
