@@ -34,6 +34,16 @@ static int is_unsupported_there(const json_t *a_case)
     return strcmp(vector_need(a_case, "id"), "odd-scrypt-broken") == 0;
 }
 
+/* Built --without-argon2, which `make distcheck` does: there such columns are refused. */
+static int is_left_out(const char *column)
+{
+#ifdef DJS_WITHOUT_ARGON2
+    return strncmp(column, "argon2", 6) == 0;
+#else
+    return 0;
+#endif
+}
+
 static void passwords_are_told_right_from_wrong_as_django_does(void **state)
 {
     test_t *test = *state;
@@ -58,6 +68,12 @@ static void passwords_are_told_right_from_wrong_as_django_does(void **state)
         }
         djs_forget(test->ctx);
         rv = djs_hashers_check(test->ctx, hashers, password, column, &check);
+        if (is_left_out(column)) {
+            assert_status(test->ctx, rv, DJS_EUNSUPPORTED, name);
+            assert_number(check.right, 0, name);
+            vector_done(a_case);
+            continue;
+        }
         if (json_object_get(a_case, "exception")) {
             assert_status(test->ctx, rv, DJS_EFORMAT, name);
         }
@@ -87,6 +103,11 @@ static void what_is_encoded_is_right_needs_no_update_and_has_a_salt_of_its_own(v
         const char *column = NULL, *other = NULL;
         djs_password_check_t check;
 
+        if (is_left_out(words[i])) {
+            assert_status(test->ctx, djs_hashers_encode(test->ctx, hashers, password, &column),
+                          APR_EGENERAL, words[i]);
+            continue;
+        }
         assert_status(test->ctx, djs_hashers_encode(test->ctx, hashers, password, &column),
                       APR_SUCCESS, words[i]);
         assert_status(test->ctx, djs_hashers_encode(test->ctx, hashers, password, &other),
@@ -173,7 +194,8 @@ static void hostile_columns_are_refused_before_anything_is_computed(void **state
         assert_status(test->ctx,
                       djs_hashers_check(test->ctx, hashers, djs_bytes("pw"), cases[i].column,
                                         &check),
-                      cases[i].status, cases[i].why);
+                      is_left_out(cases[i].column) ? DJS_EUNSUPPORTED : cases[i].status,
+                      cases[i].why);
         assert_number(check.right, 0, cases[i].why);
         assert_non_null(test->ctx->problem);
         /* Nothing of the column but the name of its hasher is told. */
