@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <apr_lib.h>
 #include <apr_strings.h>
 #include <utf8proc.h>
 
@@ -48,11 +49,26 @@ static int is_ascii(djs_bytes_t text)
     return i == text.len;
 }
 
+/* What utf8proc makes of valid UTF-8; NULL: no memory. */
+static const char *map(apr_pool_t *pool, djs_bytes_t text, int options)
+{
+    utf8proc_uint8_t *mapped = NULL;
+    utf8proc_ssize_t len = utf8proc_map((const utf8proc_uint8_t *)text.data,
+                                        (utf8proc_ssize_t)text.len, &mapped,
+                                        (utf8proc_option_t)(UTF8PROC_STABLE | options));
+    const char *copy;
+
+    if (len < 0) {
+        return NULL;
+    }
+    copy = apr_pstrmemdup(pool, (const char *)mapped, (apr_size_t)len);
+    free(mapped);
+    return copy;
+}
+
 const char *djs_username_clean(apr_pool_t *pool, const char *typed)
 {
     djs_bytes_t text = djs_bytes(typed);
-    utf8proc_uint8_t *normal = NULL;
-    utf8proc_ssize_t len;
     const char *name;
 
     if (text.len > DJS_USERNAME_MAX || !djs_utf8_is_valid(text)) {
@@ -62,12 +78,26 @@ const char *djs_username_clean(apr_pool_t *pool, const char *typed)
     if (is_ascii(text)) {
         return apr_pstrmemdup(pool, text.data, text.len);
     }
-    len = utf8proc_map((const utf8proc_uint8_t *)text.data, (utf8proc_ssize_t)text.len, &normal,
-                       UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_COMPOSE);
-    if (len < 0) { /* no memory: it was valid */
-        return typed;
+    name = map(pool, text, UTF8PROC_COMPAT | UTF8PROC_COMPOSE);
+    return name ? name : typed;
+}
+
+const char *djs_username_fold(apr_pool_t *pool, const char *name)
+{
+    djs_bytes_t text = djs_bytes(name);
+    const char *folded = NULL;
+    char *c, *lower;
+
+    if (text.len <= DJS_USERNAME_MAX && !is_ascii(text) && djs_utf8_is_valid(text)) {
+        folded = map(pool, text, UTF8PROC_COMPAT | UTF8PROC_DECOMPOSE | UTF8PROC_CASEFOLD
+                                     | UTF8PROC_STRIPMARK | UTF8PROC_IGNORE);
     }
-    name = apr_pstrmemdup(pool, (const char *)normal, (apr_size_t)len);
-    free(normal);
-    return name;
+    if (folded) {
+        return folded;
+    }
+    lower = apr_pstrdup(pool, name);
+    for (c = lower; *c; c++) {
+        *c = apr_tolower(*c);
+    }
+    return lower;
 }

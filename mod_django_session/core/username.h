@@ -25,4 +25,10 @@
  */
 const char *djs_username_clean(apr_pool_t *pool, const char *typed);
 
+/**
+ * The same for all names that a database may take for one: without case, accents, and what is not seen.
+ * To count by, not to look for. In @a pool.
+ */
+const char *djs_username_fold(apr_pool_t *pool, const char *name);
+
 #endif

@@ -3,9 +3,9 @@
  * Who is it, by name and password: Django's authenticate() with ModelBackend, for the login page and
  * for AuthBasicProvider.
  *
- * In this order: is it remembered (Basic); may this account and this address try again; is one of a
- * few turns free; only then the hash. What is counted and remembered is in a small region of shared
- * memory, under names that are digests.
+ * In this order: may this account and this address try again; is it remembered (Basic), which is no
+ * try; is one of a few turns free; only then the hash. What is counted and remembered is in a small
+ * region of shared memory, under names that are digests.
  *
  * An account is counted for everybody together, so that many addresses have no more tries than one;
  * but where it once logged in from, it is counted apart: who keeps an account busy from elsewhere
@@ -19,6 +19,7 @@
 #include "../store/cache_shm.h"
 #include "../store/throttle.h"
 #include "../store/turns.h"
+#include "username.h"
 
 #define REGION_NAME ".logins"
 #define REGION_SIZE (4 * 1024 * 1024)
@@ -84,26 +85,20 @@ static const char *network_of(request_rec *r)
                         bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]);
 }
 
-static const char *lower(apr_pool_t *pool, const char *text)
-{
-    char *copy = apr_pstrdup(pool, text);
-
-    ap_str_tolower(copy);
-    return copy;
-}
-
 static const char *name_of(djs_ctx_t *ctx, const djs_site_t *site, const char *kind,
                            const char *text)
 {
     return apr_pstrcat(ctx->pool, kind, djs_secret_digest(ctx->pool, site->keys, text), NULL);
 }
 
-/* Names that the database takes for one are one account; those of nobody are counted as well. */
+/*
+ * Names that a database may take for one are one account. Those of nobody are counted in the same way:
+ * how two spellings of a name are counted must not tell whether somebody has it.
+ */
 static names_t name_counts(request_rec *r, djs_ctx_t *ctx, const djs_site_t *site,
                            const char *username, const djs_user_t *user)
 {
-    const char *account = user ? apr_pstrcat(ctx->pool, "id:", user->id, NULL)
-                               : apr_pstrcat(ctx->pool, "name:", lower(ctx->pool, username), NULL);
+    const char *account = djs_username_fold(ctx->pool, user ? user->username : username);
     const char *from = apr_pstrcat(ctx->pool, account, "\n", network_of(r), NULL);
     names_t names;
     djs_bytes_t unused;
@@ -272,6 +267,19 @@ static mds_login_t cannot_count(request_rec *r, djs_ctx_t *ctx)
 }
 
 /* MDS_LOGIN_RIGHT: go on. */
+static mds_login_t may_go_on(request_rec *r, djs_ctx_t *ctx, apr_status_t rv, const char *what)
+{
+    if (rv == DJS_ELIMIT) {
+        if (mds_may_log(MDS_MSG_0193, r->request_time)) {
+            ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                          DJSNO(0193) "throttled: %s for one %s", ctx->problem, what);
+        }
+        djs_forget(ctx);
+        return MDS_LOGIN_THROTTLED;
+    }
+    return rv == APR_SUCCESS ? MDS_LOGIN_RIGHT : cannot_count(r, ctx);
+}
+
 static mds_login_t count_try(request_rec *r, djs_ctx_t *ctx, const names_t *names,
                              const djs_throttle_conf_t *limits, mds_attempt_t *attempt)
 {
@@ -287,15 +295,30 @@ static mds_login_t count_try(request_rec *r, djs_ctx_t *ctx, const names_t *name
             djs_throttle_give_back(ctx, counts, names->address, &limits->address);
         }
     }
-    if (rv == DJS_ELIMIT) {
-        if (mds_may_log(MDS_MSG_0193, r->request_time)) {
-            ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
-                          DJSNO(0193) "throttled: %s for one %s", ctx->problem, what);
-        }
-        djs_forget(ctx);
-        return MDS_LOGIN_THROTTLED;
+    return may_go_on(r, ctx, rv, what);
+}
+
+/*
+ * A password that is remembered is no try, but who is to wait does not learn that it was right: or
+ * what is remembered could be guessed at without end, and fast.
+ */
+static mds_login_t welcome_back(request_rec *r, djs_ctx_t *ctx, const names_t *names,
+                                const djs_throttle_conf_t *limits, mds_attempt_t *attempt)
+{
+    const char *what = "address";
+    apr_int64_t tries;
+    apr_status_t rv = djs_throttle_look(ctx, counts, names->address, &limits->address, &tries,
+                                        &attempt->wait);
+
+    if (rv == APR_SUCCESS) {
+        what = "account";
+        rv = djs_throttle_look(ctx, counts, names->account, &limits->account, &tries,
+                               &attempt->wait);
     }
-    return rv == APR_SUCCESS ? MDS_LOGIN_RIGHT : cannot_count(r, ctx);
+    if (rv == APR_SUCCESS && tries > 0) {
+        djs_throttle_clear(ctx, counts, names->account);
+    }
+    return may_go_on(r, ctx, rv, what);
 }
 
 int mds_password_may_keep(request_rec *r, const djs_site_t *site, apr_size_t len)
@@ -384,10 +407,10 @@ static mds_login_t check(request_rec *r, djs_ctx_t *ctx, const djs_site_t *site,
     if (outcome != MDS_LOGIN_RIGHT) {
         return outcome;
     }
-    if (attempt->user && attempt->user->is_active && is_remembered(ctx, site, attempt)) {
-        return MDS_LOGIN_RIGHT;
-    }
     names = name_counts(r, ctx, site, attempt->username, attempt->user);
+    if (attempt->user && attempt->user->is_active && is_remembered(ctx, site, attempt)) {
+        return welcome_back(r, ctx, &names, limits, attempt);
+    }
     outcome = count_try(r, ctx, &names, limits, attempt);
     if (outcome != MDS_LOGIN_RIGHT) {
         return outcome;

@@ -31,23 +31,33 @@ static count_t read_count(djs_ctx_t *ctx, djs_bytes_t text)
     return count;
 }
 
+/* The count as it is now; APR_NOTFOUND: there is none yet, and *count begins. */
+static apr_status_t find(djs_ctx_t *ctx, djs_cache_t *cache, const char *name,
+                         const djs_rate_t *rate, djs_bytes_t *seen, count_t *count)
+{
+    apr_int64_t now = apr_time_sec(ctx->now);
+    apr_time_t expires;
+    apr_status_t rv = cache->ops->get(cache, ctx, name, seen, &expires);
+
+    if (rv == APR_SUCCESS) {
+        *count = read_count(ctx, *seen);
+    }
+    if (rv == APR_NOTFOUND || (rv == APR_SUCCESS && count->end <= now)) {
+        count->tries = 0;
+        count->end = now + apr_time_sec(rate->span);
+    }
+    return rv;
+}
+
 /* Add to the count. DJS_ECONFLICT: somebody else did, begin anew. */
 static apr_status_t add(djs_ctx_t *ctx, djs_cache_t *cache, const char *name,
                         const djs_rate_t *rate, int tries, count_t *count)
 {
     apr_int64_t now = apr_time_sec(ctx->now);
     djs_bytes_t seen;
-    apr_time_t expires;
-    apr_status_t rv = cache->ops->get(cache, ctx, name, &seen, &expires);
+    apr_status_t rv = find(ctx, cache, name, rate, &seen, count);
 
-    if (rv == APR_SUCCESS) {
-        *count = read_count(ctx, seen);
-    }
-    if (rv == APR_NOTFOUND || (rv == APR_SUCCESS && count->end <= now)) {
-        count->tries = 0;
-        count->end = now + apr_time_sec(rate->span);
-    }
-    else if (rv != APR_SUCCESS) {
+    if (rv != APR_SUCCESS && rv != APR_NOTFOUND) {
         return rv;
     }
     if (tries > 0 && count->tries >= rate->count) {
@@ -78,6 +88,19 @@ static apr_status_t add_surely(djs_ctx_t *ctx, djs_cache_t *cache, const char *n
     return rv;
 }
 
+/* What to tell of an outcome, and how long to wait. */
+static apr_status_t tell(djs_ctx_t *ctx, const djs_rate_t *rate, const count_t *count,
+                         apr_status_t rv, apr_interval_time_t *wait)
+{
+    if (rv == DJS_ELIMIT) {
+        *wait = apr_time_from_sec(count->end) - ctx->now;
+        return djs_fail(ctx, rv, "more than %" APR_INT64_T_FMT " tries in %" APR_INT64_T_FMT
+                                 " seconds",
+                        rate->count, (apr_int64_t)apr_time_sec(rate->span));
+    }
+    return rv == APR_SUCCESS ? rv : djs_fail(ctx, DJS_ESTORE, "a try could not be counted");
+}
+
 apr_status_t djs_throttle_take(djs_ctx_t *ctx, djs_cache_t *cache, const char *name,
                                const djs_rate_t *rate, apr_interval_time_t *wait)
 {
@@ -89,13 +112,28 @@ apr_status_t djs_throttle_take(djs_ctx_t *ctx, djs_cache_t *cache, const char *n
         return APR_SUCCESS;
     }
     rv = add_surely(ctx, cache, name, rate, 1, &count);
-    if (rv == DJS_ELIMIT) {
-        *wait = apr_time_from_sec(count.end) - ctx->now;
-        return djs_fail(ctx, rv, "more than %" APR_INT64_T_FMT " tries in %" APR_INT64_T_FMT
-                                 " seconds",
-                        rate->count, (apr_int64_t)apr_time_sec(rate->span));
+    return tell(ctx, rate, &count, rv, wait);
+}
+
+apr_status_t djs_throttle_look(djs_ctx_t *ctx, djs_cache_t *cache, const char *name,
+                               const djs_rate_t *rate, apr_int64_t *tries,
+                               apr_interval_time_t *wait)
+{
+    count_t count = { 0, 0 };
+    djs_bytes_t unused;
+    apr_status_t rv;
+
+    *wait = 0;
+    *tries = 0;
+    if (rate->count == 0) {
+        return APR_SUCCESS;
     }
-    return rv == APR_SUCCESS ? rv : djs_fail(ctx, DJS_ESTORE, "a try could not be counted");
+    rv = find(ctx, cache, name, rate, &unused, &count);
+    *tries = count.tries;
+    if (rv == APR_SUCCESS && count.tries >= rate->count) {
+        rv = DJS_ELIMIT;
+    }
+    return tell(ctx, rate, &count, rv == APR_NOTFOUND ? APR_SUCCESS : rv, wait);
 }
 
 void djs_throttle_give_back(djs_ctx_t *ctx, djs_cache_t *cache, const char *name,

@@ -22,6 +22,16 @@
 apr_status_t djs_throttle_take(djs_ctx_t *ctx, djs_cache_t *cache, const char *name,
                                const djs_rate_t *rate, apr_interval_time_t *wait) DJS_MUST_CHECK;
 
+/**
+ * Would a try be too many? Nothing is counted.
+ *
+ * @param tries  how many there were
+ * @param wait   as above; as are the outcomes
+ */
+apr_status_t djs_throttle_look(djs_ctx_t *ctx, djs_cache_t *cache, const char *name,
+                               const djs_rate_t *rate, apr_int64_t *tries,
+                               apr_interval_time_t *wait) DJS_MUST_CHECK;
+
 /** That try is not to count. */
 void djs_throttle_give_back(djs_ctx_t *ctx, djs_cache_t *cache, const char *name,
                             const djs_rate_t *rate);

@@ -32,6 +32,7 @@ PLACES = {
     "cache": "DjangoPasswordHashers md5 pbkdf2_sha1\nDjangoBasicCache 1h",
     "no-cache": "DjangoPasswordHashers md5 pbkdf2_sha1",
     "throttle": "DjangoPasswordHashers md5\nDjangoLoginThrottle 3/1h 6/1h",
+    "cache-throttle": "DjangoPasswordHashers md5\nDjangoBasicCache 1h\nDjangoLoginThrottle 3/1h 30/1h",
 }
 
 
@@ -261,6 +262,31 @@ def test_names_of_nobody_have_as_many_tries_as_others(server):
             for i in range(4)]
     assert seen == [401, 401, 401, 429]
     assert server.ask("throttle", "nobody-at-ALL", WRONG, "10.3.0.9").status == 429
+
+
+def test_spellings_of_a_name_do_not_tell_whether_somebody_has_it(server):
+    """They are counted together, whether the database takes them for one or not."""
+    server.site.create_user("jos\u00e9-spelt", PASSWORD)
+    for number, name in enumerate(["jos\u00e9-spelt", "ren\u00e9-spelt"]):
+        typed = [name.upper(), name.replace("\u00e9", "e"), name.replace("\u00e9", "e\u0301"), name]
+        seen = [server.ask("throttle", each, WRONG, "10.8.%d.%d" % (number, i)).status
+                for i, each in enumerate(typed)]
+        assert seen == [401, 401, 401, 429], name
+
+
+def test_what_is_remembered_is_not_guessed_at_without_end(server):
+    """From where the account never logged in; its owner goes on."""
+    name = server.user()
+    assert server.ask("cache-throttle", name, PASSWORD, "10.9.0.1").status == 200
+    before = server.checked()
+    seen = [server.ask("cache-throttle", name, WRONG, "10.9.1.1").status for i in range(3)]
+    assert seen == [401] * 3 and server.checked() == before + 3
+    answer = server.ask("cache-throttle", name, PASSWORD, "10.9.1.1")
+    assert answer.status == 429 and 0 < int(answer.get("Retry-After")) <= 3600
+    for _ in range(3):  # and what is remembered clears the record, as a right password does
+        for password, status in [(WRONG, 401), (WRONG, 401), (PASSWORD, 200)]:
+            assert server.ask("cache-throttle", name, password, "10.9.0.1").status == status
+    assert server.checked() == before + 9
 
 
 def test_an_address_has_so_many_tries_whatever_the_names(server):

@@ -76,6 +76,37 @@ static void what_is_given_back_does_not_count(void **state)
     assert_status(test->ctx, try_it(test, memory, &wait), APR_SUCCESS, "a clean record");
 }
 
+static void a_look_counts_nothing_and_tells_what_a_try_would(void **state)
+{
+    test_t *test = *state;
+    memory_cache_t *memory = memory_cache_make(test->pool);
+    apr_interval_time_t wait;
+    apr_int64_t tries;
+    int i;
+
+    for (i = 0; i <= 3; i++) {
+        djs_forget(test->ctx);
+        assert_status(test->ctx,
+                      djs_throttle_look(test->ctx, &memory->cache, "name", &three_a_minute, &tries,
+                                        &wait),
+                      i < 3 ? APR_SUCCESS : DJS_ELIMIT, "look");
+        assert_number(tries, i, "so many tries");
+        assert_number(apr_time_sec(wait), i < 3 ? 0 : 60, "to wait");
+        assert_status(NULL, try_it(test, memory, &wait), i < 3 ? APR_SUCCESS : DJS_ELIMIT, "try");
+    }
+    test->ctx->now += apr_time_from_sec(60);
+    assert_status(test->ctx,
+                  djs_throttle_look(test->ctx, &memory->cache, "name", &three_a_minute, &tries,
+                                    &wait),
+                  APR_SUCCESS, "a new span");
+    assert_number(tries, 0, "none in it");
+    memory->down = 1;
+    assert_status(test->ctx,
+                  djs_throttle_look(test->ctx, &memory->cache, "name", &three_a_minute, &tries,
+                                    &wait),
+                  DJS_ESTORE, "down");
+}
+
 static void no_limit_counts_nothing(void **state)
 {
     static const djs_rate_t none = { 0, 0 };
@@ -145,6 +176,7 @@ int main(void)
         TEST(so_many_are_allowed_and_no_more_until_the_span_is_over),
         TEST(names_are_counted_apart),
         TEST(what_is_given_back_does_not_count),
+        TEST(a_look_counts_nothing_and_tells_what_a_try_would),
         TEST(no_limit_counts_nothing),
         TEST(without_its_memory_nothing_is_allowed),
         TEST(tries_at_the_same_time_all_count),

@@ -65,11 +65,37 @@ static void what_is_no_name_is_left_as_it_is(void **state)
     assert_text(djs_username_clean(test->pool, name + 1), "", "as long as may be");
 }
 
+static void names_that_a_database_takes_for_one_are_counted_as_one(void **state)
+{
+    static const struct { const char *a, *b; int same; const char *why; } cases[] = {
+        { "ada", "ADA", 1, "case" },
+        { "jos\xc3\xa9", "JOS\xc3\x89", 1, "case beyond ASCII" },
+        { "jos\xc3\xa9", "Jose", 1, "an accent" },
+        { "jos\xc3\xa9", "jose\xcc\x81", 1, "an accent by itself" },
+        { "stra\xc3\x9f" "e", "STRASSE", 1, "sharp s" },
+        { "ada\xe2\x80\x8b", "ada", 1, "what is not seen" },
+        { "\xef\xbc\xa1" "da", "ada", 1, "full width" },
+        { "ada", "adb", 0, "another letter" },
+        { "\xd0\xb0" "da", "ada", 0, "another alphabet" },
+        { "\xff" "ADA", "\xff" "ada", 1, "no UTF-8" },
+        { "\xff", "\xfe", 0, "other bytes" },
+    };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_number(strcmp(djs_username_fold(test->pool, cases[i].a),
+                             djs_username_fold(test->pool, cases[i].b)) == 0,
+                      cases[i].same, cases[i].why);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         TEST(names_are_what_djangos_form_makes_of_them),
         TEST(what_is_no_name_is_left_as_it_is),
+        TEST(names_that_a_database_takes_for_one_are_counted_as_one),
     };
 
     return RUN_TESTS(tests);
