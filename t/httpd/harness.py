@@ -241,28 +241,61 @@ class Databases:
     def close(self):
         for server in self.servers.values():
             server.close()
+        Djangos.stop()
         self.folder.close()
 
 
 # ---- Django -------------------------------------------------------------------------------------
 
+class Djangos:
+    """The process whose children are the tests' Djangos (django_worker.py), from the first need on."""
+
+    def __init__(self):
+        self.folder = Folder("django")
+        self.path = str(self.folder.path / "socket")
+        # On SQLite they share files with httpd, so they run as the same user.
+        self.process = subprocess.Popen(
+            ["/usr/bin/python3", "-B", str(HERE / "django_worker.py"), self.path],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, **identity())
+        line = self.process.stdout.readline()
+        assert line == b"ready\n", "there is no Django"
+
+    running = None
+
+    @classmethod
+    def connect(cls):
+        if cls.running is None:
+            cls.running = cls()
+        made = socket.socket(socket.AF_UNIX)
+        made.connect(cls.running.path)
+        return made
+
+    @classmethod
+    def stop(cls):
+        if cls.running is not None:
+            cls.running.process.communicate()
+            cls.running.folder.close()
+            cls.running = None
+
+
 class Django:
     """A real Django with settings of its own, in a process of its own."""
 
     def __init__(self, settings):
-        # On SQLite it shares files with httpd, so it runs as the same user.
-        self.process = subprocess.Popen(
-            ["/usr/bin/python3", "-B", str(HERE / "django_worker.py")], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, universal_newlines=True,
-            env=dict(os.environ, DJS_SITE=json.dumps(settings)), **identity())
+        self.connection = Djangos.connect()
+        self.lines = self.connection.makefile("rw", encoding="utf-8")
+        self.send(dict(os.environ, DJS_SITE=json.dumps(settings)))
         self.lock = threading.Lock()
         self.served = None
 
+    def send(self, document):
+        self.lines.write(json.dumps(document) + "\n")
+        self.lines.flush()
+
     def ask(self, job):
         with self.lock:
-            self.process.stdin.write(json.dumps(job) + "\n")
-            self.process.stdin.flush()
-            line = self.process.stdout.readline()
+            self.send(job)
+            line = self.lines.readline()
         assert line, "Django's process ended"
         answer = json.loads(line)
         assert "error" not in answer, answer["error"]
@@ -280,9 +313,12 @@ class Django:
         return self.served
 
     def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
+        """And wait until it has ended."""
+        self.connection.shutdown(socket.SHUT_WR)
+        while self.connection.recv(4096):
+            pass
+        self.lines.close()
+        self.connection.close()
 
 
 # ---- HTTP ---------------------------------------------------------------------------------------
