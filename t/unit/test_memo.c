@@ -164,17 +164,18 @@ static void *run_stream(void *data)
     apr_pool_create(&pool, NULL);
     for (i = 0; i < 20000; i++) {
         djs_ctx_t *ctx = test_ctx(pool);
-        const char *from = apr_psprintf(pool, "input %d", (i + stream->number) % 3);
+        const char *digit = apr_itoa(pool, (i + stream->number) % 3);
+        const char *from = apr_pstrcat(pool, "input ", digit, NULL);
         djs_bytes_t to;
         int detail;
 
         ctx->memo = stream->memo;
         if (djs_memo_find(ctx, stream->memo, djs_bytes(from), &to, &detail)) {
-            stream->wrong += !djs_bytes_is(to, from + 6) || detail != atoi(from + 6);
+            stream->wrong += !djs_bytes_is(to, digit) || detail != atoi(digit);
             stream->found++;
         }
         else {
-            djs_memo_note(ctx, stream->memo, djs_bytes(from), djs_bytes(from + 6), atoi(from + 6));
+            djs_memo_note(ctx, stream->memo, djs_bytes(from), djs_bytes(digit), atoi(digit));
         }
         if (i % 100 == 0) {
             apr_pool_clear(pool);
