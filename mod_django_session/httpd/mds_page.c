@@ -95,11 +95,18 @@ static const djs_template_t *template_at(request_rec *r, const mds_view_t *view,
     return made;
 }
 
-/* A template that was written for logins only leaves out what a page about a form is for. */
+/* A template that was written for logins only leaves out what the other pages are for. */
 static int has_place_for(const djs_template_t *template, const mds_page_t *page)
 {
-    return (!page->texts[MDS_PAGE_KEPT] || djs_template_has(template, MDS_PAGE_KEPT))
-           && (!page->texts[MDS_PAGE_LINK] || djs_template_has(template, MDS_PAGE_LINK));
+    static const mds_page_name_t others[] = { MDS_PAGE_KEPT, MDS_PAGE_AGAIN, MDS_PAGE_LINK };
+    int i;
+
+    for (i = 0; i < (int)(sizeof(others) / sizeof(others[0])); i++) {
+        if (page->texts[others[i]] && !djs_template_has(template, others[i])) {
+            return 0;
+        }
+    }
+    return 1;
 }
 
 /* @a own: it is the administrator's. */

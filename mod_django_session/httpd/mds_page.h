@@ -30,6 +30,7 @@
     NAME(FIELDS, "fields")                 /* the names of its fields */                           \
     NAME(LOST, "lost")                     /* a form is not sent, and not kept */                  \
     NAME(GONE, "gone")                     /* it was kept, and is not any more */                  \
+    NAME(AGAIN, "again")                   /* a login was not carried over (mds_sso.c) */          \
     NAME(LINK, "link")                     /* of these: where to begin it again */                 \
     NAME(USERNAME_ERROR, "username_error") /* of one field */                                      \
     NAME(PASSWORD_ERROR, "password_error")

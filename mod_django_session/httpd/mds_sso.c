@@ -9,7 +9,7 @@
  *     shop  /sso?ticket=…&next=/page         the ticket becomes the session's login, and on to
  *     shop  /page
  */
-#include "mds.h"
+#include "mds_page.h"
 
 #include <apr_lib.h>
 #include <apr_strings.h>
@@ -87,20 +87,27 @@ static int go_to(request_rec *r, const char *url)
 
 /* ---- refusals ---- */
 
+#define REFUSED_MESSAGE                                                                            \
+    "Your login could not be carried over to this site: it took too long, or was begun in another " \
+    "browser."
+
 static int refuse(visit_t *visit, const char *why)
 {
     request_rec *r = visit->r;
-    const char *again = with(visit, ap_escape_uri(r->pool, r->uri), "next", visit->next);
+    mds_page_t page = { .texts = { [MDS_PAGE_TITLE] = "Not logged in", [MDS_PAGE_AGAIN] = "1",
+                                   [MDS_PAGE_MESSAGE] = REFUSED_MESSAGE } };
+    const char *text;
 
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, DJSNO(0221) "no login carried over: %s", why);
+    page.texts[MDS_PAGE_LINK] = with(visit, ap_escape_uri(r->pool, r->uri), "next", visit->next);
+    text = mds_page_text(r, visit->view, &page);
+    if (!text) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    keep_secret(r);
     r->status = HTTP_FORBIDDEN;
     ap_set_content_type(r, "text/html; charset=utf-8");
-    ap_rvputs(r, "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
-              "<meta name=\"viewport\" content=\"width=device-width\">\n"
-              "<meta name=\"color-scheme\" content=\"light dark\">\n<title>Not logged in</title>\n"
-              "<h1>Not logged in</h1>\n<p>Your login could not be carried over to this site: it took "
-              "too long, or was begun in another browser.</p>\n<p><a href=\"",
-              ap_escape_html(r->pool, again), "\">Try again</a></p>\n</html>\n", NULL);
+    ap_rputs(text, r);
     return OK;
 }
 

@@ -57,8 +57,9 @@ class Browser:
         return self.driver.execute_cdp_cmd(command, arguments)
 
     def fresh(self):
-        """No cookies, nothing in a cache, all settings as they were, an empty page."""
+        """No cookies, nothing in a cache, all settings as they were, an empty page, no way back."""
         self.open("about:blank")
+        self.devtools("Page.resetNavigationHistory")
         self.devtools("Network.clearBrowserCookies")
         self.devtools("Network.clearBrowserCache")
         self.scripts(True)

@@ -58,6 +58,9 @@ DjangoSsoHosts http://shop.localhost:@PORT@ http://desk.localhost:@PORT@
     DjangoCsrf On
     DjangoSessionHeader On
 </LocationMatch>
+<Location "/closed/order/kept">
+    DjangoPreservePost On
+</Location>
 <LocationMatch "^/legacy">
     DjangoCsrf On
     DjangoCsrfInject On
@@ -381,8 +384,21 @@ def show_end(place):
     place.browser.press("button")
 
 
+def show_question(place):
+    place.log_in(send_too_late(place, "/closed/order/kept"))
+
+
+def show_not_sent(place):
+    send_too_late(place, "/closed/order/1")
+
+
+def show_not_carried_over(place):
+    place.open("/sso?ticket=x", DESK)
+
+
 SHOWN = {"login": show_login, "refusal": show_refusal, "missing fields": show_missing_fields,
-         "logout": show_button_for_logout, "logged out": show_end}
+         "logout": show_button_for_logout, "logged out": show_end, "question": show_question,
+         "not sent": show_not_sent, "not carried over": show_not_carried_over}
 shown = pytest.mark.parametrize("page", SHOWN)
 
 #: each text, and each field's border, with its contrast (WCAG 2.1) to what is behind it
@@ -436,10 +452,20 @@ def test_it_fits_on_a_phone_and_when_all_is_twice_as_large(place, page):
     for size in ("100%", "200%"):
         place.browser.ask("document.documentElement.style.fontSize = arguments[0]", size)
         assert place.browser.ask("return document.documentElement.scrollWidth") == 320, size
-        for element in place.browser.all("input:not([type=hidden]), button"):
+        for element in place.browser.all("input:not([type=hidden]), button, a"):
             assert element.rect["height"] >= 44 and element.rect["x"] >= 0, element.rect
             # A phone would zoom in on a field with smaller letters.
             assert float(element.value_of_css_property("font-size")[:-2]) >= 16
+
+
+CONTROLS = {
+    "Log in": [("textbox", "Username"), ("textbox", "Password"), ("button", "Log in")],
+    "Log out": [("button", "Log out")],
+    "Logged out": [("link", "Go to " + SHOP)],
+    "Send the form?": [("button", "Send the form"), ("button", "Throw it away")],
+    "Not sent": [("link", "Log in")],
+    "Not logged in": [("link", "Try again")],
+}
 
 
 @shown
@@ -447,14 +473,11 @@ def test_who_hears_the_page_gets_all_of_it(place, page):
     SHOWN[page](place)
     assert place.browser.find("html").get_attribute("lang") == "en"
     title, host = place.browser.title.split(" – ")
-    assert host == SHOP
+    assert host == (DESK if page == "not carried over" else SHOP)
     told = place.browser.accessible()
     assert [node[1] for node in told if node[0] == "heading"] == [title]
     assert len([node for node in told if node[0] == "main"]) == 1
-    controls = [node[:2] for node in told if node[0] in ("textbox", "button")]
-    assert controls == {
-        "Log in": [("textbox", "Username"), ("textbox", "Password"), ("button", "Log in")],
-        "Log out": [("button", "Log out")], "Logged out": []}[title]
+    assert [node[:2] for node in told if node[0] in ("textbox", "button", "link")] == CONTROLS[title]
     if page == "missing fields":
         said = [(node[2], node[3]["invalid"]) for node in told if node[0] == "textbox"]
         assert said == [("This field is required.", "true")] * 2
@@ -491,6 +514,59 @@ def test_whatever_is_typed_the_page_stays_what_it_is(place):
         assert place.browser.ask("return document.documentElement.scrollWidth") == 320
         assert not place.browser.all("img, b, script")
         assert place.browser.find("[name=next]").get_property("value") == "/a\"'><b>{{title}}"
+
+
+# ---- forms that meet an expired login -----------------------------------------------------------
+
+ORDER = "grüne Äpfel & \u202e\"<b>"
+
+
+def send_too_late(place, path):
+    """A form that was filled in when its sender's login was still good."""
+    name = place.begin(path)
+    place.browser.fill(item=ORDER)
+    place.site.database.execute("DELETE FROM django_session")
+    place.browser.press("button")
+    return name
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["", "without JavaScript"])
+def test_a_form_that_was_kept_is_sent_when_its_sender_says_so(place, scripts):
+    place.browser.scripts(scripts)
+    name = send_too_late(place, "/closed/order/kept?a=b&c=%26")
+    assert place.browser.title == "Log in – " + SHOP
+    place.log_in(name)
+    assert place.browser.title == "Send the form? – " + SHOP
+    for told in ("/closed/order/kept?a=b&c=%26", "item", name):
+        assert told in [element.text for element in place.browser.all("dd")]
+    assert ORDER not in place.browser.source and place.ordered() == []
+    place.browser.press("[type=submit]")
+    assert (place.seen("user"), place.seen("asked")) == (name, "/closed/order/kept?a=b&c=%26")
+    sent, = place.ordered()
+    assert urllib.parse.parse_qs(sent)["item"] == [ORDER]
+    # Once: what the way back leads to sends nothing.
+    place.browser.back()
+    assert place.browser.title == "Not sent – " + SHOP
+    place.browser.press("a")
+    assert place.seen("asked") == "/closed/order/kept?a=b&c=%26" and len(place.ordered()) == 1
+
+
+def test_a_form_that_was_kept_can_be_thrown_away(place):
+    name = send_too_late(place, "/closed/order/kept?a=b")
+    place.log_in(name)
+    place.browser.press("[name=discard]")
+    assert (place.seen("user"), place.seen("asked")) == (name, "/closed/order/kept?a=b")
+    assert place.ordered() == []
+
+
+def test_else_it_is_told_that_the_form_was_not_sent(place):
+    name = send_too_late(place, "/closed/order/1?a=b")
+    assert place.browser.title == "Not sent – " + SHOP
+    assert "the form was not sent" in place.browser.find("[role=alert]").text
+    place.browser.press("a")
+    place.log_in(name)
+    assert place.seen("asked") == "/closed/order/1?a=b"
+    assert place.ordered() == []
 
 
 # ---- two hosts ----------------------------------------------------------------------------------

@@ -16,6 +16,14 @@ DjangoSsoHosts %(hosts)s
 <Location "/sso">
     SetHandler django-sso
 </Location>
+<Location "/sso-own">
+    SetHandler django-sso
+    DjangoLoginTemplate @DIR@/own.html
+</Location>
+<Location "/sso-old">
+    SetHandler django-sso
+    DjangoLoginTemplate @DIR@/old.html
+</Location>
 DjangoLoginURL /sso
 <Location "/cgi/env">
     AuthType Django
@@ -47,6 +55,8 @@ class Sso:
                                hosts=" ".join("http://" + host for host in hosts))
         self.site = site
         self.server = site.httpd(config, start=False)
+        (self.server.dir / "own.html").write_text("own: {% if again %}{{ message }} {{ link }}{% endif %}")
+        (self.server.dir / "old.html").write_text("old: {{ message }}")
         folder = self.server.dir / "sessions"
         folder.mkdir()
         folder.chmod(0o777)
@@ -279,6 +289,19 @@ def test_what_is_no_ticket_is_refused(plain, ticket):
     browser = plain.browser()
     browser.follow("http://shop.two.example" + PAGE, until="/login-page")
     assert refused(plain, browser.get("http://shop.two.example/sso?ticket=" + ticket))
+
+
+def test_the_page_that_says_so_is_of_the_template_that_has_a_place_for_it(plain):
+    browser = plain.browser()
+    own = browser.get("http://shop.two.example/sso-own?ticket=x&next=/cgi/env%3Fa%3D%26")
+    assert own.status == 403 and own.text.startswith("own: Your login could not be carried over")
+    assert own.text.endswith(" /sso-own?next=/cgi/env%3Fa%3D%26")
+    old = browser.get("http://shop.two.example/sso-old?ticket=x")
+    assert old.status == 403 and "old:" not in old.text and 'href="/sso-old?next=/"' in old.text
+    for answer in (own, old):
+        assert answer.get("Cache-Control") == "no-store"
+        assert answer.all("Referrer-Policy") == ["no-referrer"]
+        assert "default-src 'none'" in answer.get("Content-Security-Policy")
 
 
 def test_a_session_of_djangos_is_no_ticket(plain):
