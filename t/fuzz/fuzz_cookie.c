@@ -49,7 +49,7 @@ static void check_find(djs_ctx_t *ctx, const char *header)
     const apr_array_header_t *values = djs_cookie_find(ctx, header, NAME);
     const apr_array_header_t *pairs = djs_cookie_parse(ctx, djs_bytes(header));
     const int plain = strpbrk(header, "\"\\") == NULL && djs_utf8_is_valid(djs_bytes(header));
-    djs_bytes_t value;
+    djs_bytes_t value = { NULL, 0 };
     int i;
 
     FUZZ_CHECK(values->nelts <= DJS_COOKIE_CANDIDATES_MAX);
