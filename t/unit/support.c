@@ -51,6 +51,19 @@ int test_run(const char *name, const struct CMUnitTest *tests, size_t count)
     return failed;
 }
 
+int test_part(void)
+{
+    const char *part = getenv("DJS_TEST_PART");
+    int n = part != NULL ? atoi(part) : 1;
+
+    return n > 1 ? n : 1;
+}
+
+int test_rounds(int rounds)
+{
+    return (rounds + test_part() - 1) / test_part();
+}
+
 djs_ctx_t *test_ctx(apr_pool_t *pool)
 {
     djs_ctx_t *ctx = apr_pcalloc(pool, sizeof(*ctx));

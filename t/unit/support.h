@@ -51,6 +51,20 @@ int test_teardown(void **state);
 int test_run(const char *name, const struct CMUnitTest *tests, size_t count);
 
 /*
+ * ---- In part
+ *
+ * memcheck makes every step fifty times as long. With DJS_TEST_PART=N in the environment, as `make
+ * check-valgrind` has it, a test does one in N of what nothing but many repetitions make long; each
+ * kind of step still happens.
+ */
+
+/** N; 1 where nobody asked. */
+int test_part(void);
+
+/** That part of @a rounds. */
+int test_rounds(int rounds);
+
+/*
  * ---- Golden vectors
  */
 

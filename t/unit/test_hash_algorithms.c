@@ -66,6 +66,9 @@ static void passwords_are_told_right_from_wrong_as_django_does(void **state)
         if (!vector_bytes(test->pool, a_case, "password", &password)) {
             fail_msg("%s has no password", name);
         }
+        if (i % (size_t)test_part() != 0) {
+            continue; /* these cost what they are made to cost */
+        }
         djs_forget(test->ctx);
         rv = djs_hashers_check(test->ctx, hashers, password, column, &check);
         if (is_left_out(column)) {
@@ -85,7 +88,7 @@ static void passwords_are_told_right_from_wrong_as_django_does(void **state)
         right += (size_t)check.right;
         vector_done(a_case);
     }
-    assert_true(right > 120);
+    assert_true(right > (size_t)test_rounds(120));
 }
 
 static void what_is_encoded_is_right_needs_no_update_and_has_a_salt_of_its_own(void **state)

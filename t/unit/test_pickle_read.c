@@ -159,9 +159,12 @@ static void memory_is_a_fixed_multiple_of_the_input(void **state)
     size_t i;
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        /* A limit is reached by all of it. */
+        const apr_size_t times = cases[i].rv == DJS_ELIMIT
+                                     ? cases[i].times
+                                     : (apr_size_t)test_rounds((int)cases[i].times);
         djs_bytes_t pickle = repeated(test->pool, cases[i].before, cases[i].before_len,
-                                      cases[i].part, cases[i].part_len, cases[i].times,
-                                      cases[i].behind);
+                                      cases[i].part, cases[i].part_len, times, cases[i].behind);
 
         assert_status(NULL, load_measured(pickle, cases[i].why), cases[i].rv, cases[i].why);
     }
