@@ -62,6 +62,7 @@ const char *djs_sso_origin(apr_pool_t *pool, const char *text)
         text = apr_pstrcat(pool, "https://", text, NULL);
     }
     if (apr_uri_parse(pool, text, &uri) != APR_SUCCESS || uri.hostname == NULL
+        || uri.scheme == NULL
         || (strcasecmp(uri.scheme, "https") != 0 && strcasecmp(uri.scheme, "http") != 0)
         || uri.user != NULL || uri.path != NULL || uri.query != NULL || uri.fragment != NULL
         || !is_host(uri.hostname) || (uri.port_str != NULL && !is_port(uri.port_str))) {

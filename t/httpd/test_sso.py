@@ -322,7 +322,8 @@ def test_a_session_of_djangos_is_no_ticket(plain):
     "http://evil.example", "https://shop.two.example", "http://shop.two.example.evil.example",
     "http://shop.two.example@evil.example", "http://evil.example/http://shop.two.example",
     "http://shop.two.example:81", "//shop.two.example", "javascript:alert(1)", "", "%0d%0aX:1",
-    "http://shop.two.example/", "http://shop.two.example%5c.evil.example"])
+    "http://shop.two.example/", "http://shop.two.example%5c.evil.example",
+    "//shop.two.example://x", "://shop.two.example"])
 def test_tickets_are_for_the_hosts_that_are_named(plain, to):
     browser = plain.browser()
     browser.log_in()

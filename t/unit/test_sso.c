@@ -33,6 +33,8 @@ static void an_origin_has_one_spelling(void **state)
         { "https://www.example:99999", NULL, "no port" },
         { "https://www.example:8x", NULL, "no number" },
         { "javascript://www.example", NULL, "a script" },
+        { "//www.example://x", NULL, "a host in front of the scheme" },
+        { "://www.example", NULL, "no scheme" },
     };
     apr_size_t i;
 
