@@ -182,7 +182,10 @@ static int next_line(reader_t *reader, djs_bytes_t *line)
     return 1;
 }
 
-/* The body of a part, up to a boundary, at which the reader then is. 0: it may go on. */
+/*
+ * The body of a part, up to a boundary, at which the reader then is; data NULL: there is nothing, not
+ * even the line end in front of the boundary. 0: it may go on.
+ */
 static int next_content(reader_t *reader, djs_bytes_t *content)
 {
     const char *start = reader->rest.data;
@@ -198,7 +201,7 @@ static int next_content(reader_t *reader, djs_bytes_t *content)
         return 0;
     }
     skip(reader, (apr_size_t)(at - start));
-    *content = djs_bytes_of(start, (apr_size_t)(at - start));
+    *content = djs_bytes_of(at > start ? start : NULL, (apr_size_t)(at - start));
     if (at < end && content->len > 0) {
         content->len--; /* the line end belongs to the boundary */
         if (content->len > 0 && content->data[content->len - 1] == '\r') {

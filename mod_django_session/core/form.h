@@ -32,7 +32,8 @@ const char *djs_form_find(djs_ctx_t *ctx, const char *content_type, djs_bytes_t 
 /**
  * Called with a field or a file.
  * @param name   decoded; any bytes
- * @param value  as it stands in the body, of which it is a part; data NULL: there is no "="
+ * @param value  as it stands in the body, of which it is a part; data NULL: there is no "=", or no line
+ *               between the headers of a part and the next boundary
  */
 typedef void (*djs_form_fn)(void *baton, djs_bytes_t name, djs_bytes_t value, int file);
 
