@@ -38,6 +38,7 @@ struct djs_signer_t {
     int count;         /* of keys */
     djs_mac_t *sha256; /* the secret key, then the fallbacks */
     djs_mac_t *sha1;   /* the same; NULL when SHA-1 is not read */
+    int remembers;     /* results are kept in ctx->memo */
 };
 
 /* ---- Keys and MACs --------------------------------------------------------------------------- */
@@ -130,6 +131,11 @@ djs_signer_t *djs_signer_make(apr_pool_t *pool, const djs_keyring_t *keys, const
         signer->sha1 = prepare_keys(pool, EVP_sha1(), salt, keys);
     }
     return signer;
+}
+
+void djs_signer_remember(djs_signer_t *signer)
+{
+    signer->remembers = 1;
 }
 
 /* The HMAC of value; gives its length, 0 when OpenSSL fails. */
@@ -301,7 +307,7 @@ apr_status_t djs_signing_inspect(djs_ctx_t *ctx, const djs_signer_t *signer,
     if (!split_last(text, &value, &signature)) {
         return djs_fail(ctx, DJS_EBADSIG, "signed text without a \":\"");
     }
-    is_known = djs_memo_find(ctx, signer, text, &known, &key);
+    is_known = signer->remembers && djs_memo_find(ctx, signer, text, &known, &key);
     rv = is_known ? APR_SUCCESS : verify(ctx, signer, value, signature, &key);
     if (rv != APR_SUCCESS) {
         return rv;
@@ -329,7 +335,7 @@ apr_status_t djs_signing_inspect(djs_ctx_t *ctx, const djs_signer_t *signer,
         return APR_SUCCESS;
     }
     rv = read_payload(ctx, payload, data);
-    if (rv == APR_SUCCESS) {
+    if (rv == APR_SUCCESS && signer->remembers) {
         djs_memo_note(ctx, signer, text, *data, key);
     }
     return rv;
@@ -349,6 +355,7 @@ apr_status_t djs_signing_dumps(djs_ctx_t *ctx, const djs_signer_t *signer, int c
     const char *stamp = djs_base62_encode(ctx->pool, apr_time_sec(ctx->now));
     const apr_size_t stamp_len = strlen(stamp);
     apr_size_t signature_len;
+    const djs_bytes_t plain = data;
     char *start, *out;
     int packed = 0;
     apr_status_t rv = compress ? djs_deflate_if_shorter(ctx, &data, &packed) : APR_SUCCESS;
@@ -378,5 +385,8 @@ apr_status_t djs_signing_dumps(djs_ctx_t *ctx, const djs_signer_t *signer, int c
     }
     *out++ = ':';
     *text = djs_bytes_of(start, (apr_size_t)(out - start) + signature_len);
+    if (signer->remembers) {
+        djs_memo_note(ctx, signer, *text, plain, 0); /* the same client will be back with it */
+    }
     return APR_SUCCESS;
 }

@@ -43,6 +43,13 @@ djs_signer_t *djs_signer_make(apr_pool_t *pool, const djs_keyring_t *keys, const
                               djs_signing_hash_t reads);
 
 /**
+ * From now on what @a signer verified and what it signed is kept in ctx->memo (memo.h), if there is
+ * one. For signers that live as long as any memo: of a shorter life nothing may be remembered, since
+ * another signer could come to stand in its place.
+ */
+void djs_signer_remember(djs_signer_t *signer);
+
+/**
  * Read a string that Django's signing.dumps() wrote, and give back the bytes that were signed.
  *
  * The signature is verified, in constant time and with every key, before anything else of the

@@ -26,7 +26,7 @@ struct djs_wire_t {
     djs_wire_layout_t layout;
     int pickled; /* what is inside: a pickle, else JSON */
     const djs_keyring_t *keys;
-    const djs_signer_t *signer; /* of SIGNED and COOKIE */
+    djs_signer_t *signer;       /* of SIGNED and COOKIE */
     const char *legacy_salt;    /* of SIGNED and LEGACY */
     const djs_sealer_t *sealer; /* of SEALED */
     const char *cookie;         /* of SEALED: what its texts are bound to */
@@ -70,6 +70,7 @@ djs_wire_t *djs_wire_make(apr_pool_t *pool, const djs_keyring_t *keys, djs_wire_
     }
     if (layout == DJS_WIRE_SIGNED || layout == DJS_WIRE_COOKIE) {
         wire->signer = djs_signer_make(pool, keys, salt, DJS_SIGNING_SHA256_OR_SHA1);
+        djs_signer_remember(wire->signer);
     }
     return wire;
 }

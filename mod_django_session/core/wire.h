@@ -51,7 +51,7 @@ typedef struct djs_wire_t djs_wire_t;
 
 /**
  * How sessions of one site are written and read. Made once, immutable, any thread. @a keys must
- * live as long as @a pool; layouts without a signature need none.
+ * live as long as @a pool, and that as long as any ctx->memo; layouts without a signature need none.
  *
  * @param layout  how it writes. DJS_WIRE_SIGNED reads SIGNED and LEGACY; the others read only
  *                themselves

@@ -217,8 +217,12 @@ static void a_signed_text_is_verified_once_and_its_age_each_time(void **state)
     apr_size_t i;
     int round;
 
+    djs_signer_remember(signer);
+    djs_signer_remember(other);
+    ctx->memo = NULL; /* somebody else's */
     assert_status(ctx, djs_signing_dumps(ctx, signer, 1, djs_bytes("{\"a\":\"aaaaaaaaaaaaaaaaa\"}"),
                                          &text), APR_SUCCESS, "sign");
+    with_memo(test);
     for (round = 0; round < 2; round++) {
         int key = -1;
         apr_time_t at = 0;
@@ -246,6 +250,51 @@ static void a_signed_text_is_verified_once_and_its_age_each_time(void **state)
                   DJS_EEXPIRED, "known, and too old");
 }
 
+static void what_was_signed_is_known_without_its_being_read(void **state)
+{
+    static const char content[] = "{\"a\":\"aaaaaaaaaaaaaaaaa\"}";
+    test_t *test = *state;
+    djs_ctx_t *ctx = with_memo(test);
+    djs_keyring_t *keys = djs_keyring_make(test->pool, djs_bytes("secret"), NULL, 0);
+    djs_signer_t *signer = djs_signer_make(test->pool, keys, "salt", DJS_SIGNING_SHA256);
+    djs_bytes_t text, data;
+    int compress, key;
+
+    djs_signer_remember(signer);
+    for (compress = 0; compress <= 1; compress++) {
+        assert_status(ctx, djs_signing_dumps(ctx, signer, compress, djs_bytes(content), &text),
+                      APR_SUCCESS, "sign");
+        assert_number(text.data[0] == '.', compress, "compressed");
+        assert_found(ctx, signer, apr_pstrmemdup(test->pool, text.data, text.len), content, 0,
+                     "by the secret key");
+        key = -1;
+        assert_status(ctx, djs_signing_inspect(ctx, signer, DJS_NO_MAX_AGE, text, &data, &key, NULL),
+                      APR_SUCCESS, "read");
+        assert_bytes(data, djs_bytes(content), "what is remembered is what is read");
+        assert_number(key, 0, "and by whom");
+    }
+}
+
+/* Another with other keys may be put where it was. */
+static void nothing_is_kept_of_a_signer_that_lives_shorter(void **state)
+{
+    test_t *test = *state;
+    djs_ctx_t *ctx = with_memo(test);
+    djs_keyring_t *keys = djs_keyring_make(test->pool, djs_bytes("secret"), NULL, 0);
+    djs_signer_t *signer = djs_signer_make(test->pool, keys, "salt", DJS_SIGNING_SHA256);
+    djs_bytes_t text, data;
+
+    assert_status(ctx, djs_signing_dumps(ctx, signer, 0, djs_bytes("ticket"), &text), APR_SUCCESS,
+                  "sign");
+    assert_status(ctx, djs_signing_loads(ctx, signer, DJS_NO_MAX_AGE, text, &data), APR_SUCCESS,
+                  "read");
+    assert_false(is_known(ctx, signer, text.data));
+    djs_memo_note(ctx, signer, text, djs_bytes("another's"), 0);
+    assert_status(ctx, djs_signing_loads(ctx, signer, DJS_NO_MAX_AGE, text, &data), APR_SUCCESS,
+                  "read again");
+    assert_bytes(data, djs_bytes("ticket"), "its own");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -257,6 +306,8 @@ int main(void)
         TEST(what_it_holds_is_wiped_with_its_pool_and_when_replaced),
         TEST(many_threads_may_use_one),
         TEST(a_signed_text_is_verified_once_and_its_age_each_time),
+        TEST(what_was_signed_is_known_without_its_being_read),
+        TEST(nothing_is_kept_of_a_signer_that_lives_shorter),
     };
 
     return RUN_TESTS(tests);
