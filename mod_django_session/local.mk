@@ -30,6 +30,8 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/csrf.c \
 	mod_django_session/core/cookie.h \
 	mod_django_session/core/csrf.h \
+	mod_django_session/core/deflate.c \
+	mod_django_session/core/deflate.h \
 	mod_django_session/core/djs.c \
 	mod_django_session/core/encode.c \
 	mod_django_session/core/encode.h \

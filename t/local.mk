@@ -12,6 +12,7 @@ UNIT_TESTS = \
 	t/unit/test_cookie \
 	t/unit/test_csrf \
 	t/unit/test_database \
+	t/unit/test_deflate \
 	t/unit/test_djs \
 	t/unit/test_encode \
 	t/unit/test_engine_cookies \

@@ -3,6 +3,7 @@
  * Base64, base62, hex, percent, UTF-8 and zlib.
  */
 #include "encode.h"
+#include "deflate.h"
 
 #include <limits.h>
 #include <string.h>
@@ -491,12 +492,26 @@ static int deflate_all(djs_ctx_t *ctx, z_stream *stream, djs_bytes_t *packed)
     return result;
 }
 
+static djs_bytes_t deflate_short(djs_ctx_t *ctx, djs_bytes_t data)
+{
+    unsigned char *out = apr_palloc(ctx->pool, DJS_DEFLATE_SHORT_ROOM(data.len) + 1);
+    const apr_size_t len = djs_deflate_short(data, out);
+
+    out[len] = '\0';
+    return djs_bytes_of((char *)out, len);
+}
+
 apr_status_t djs_deflate(djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed)
 {
     djs_bytes_t whole;
     apr_pool_t *scratch;
     z_stream stream;
     int result;
+
+    if (data.len <= DJS_DEFLATE_SHORT_MAX) {
+        *packed = deflate_short(ctx, data);
+        return APR_SUCCESS;
+    }
 
     if (data.len > DJS_INFLATE_MAX) {
         return djs_fail(ctx, DJS_ELIMIT, "%" APR_SIZE_T_FMT
