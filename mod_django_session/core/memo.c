@@ -14,6 +14,7 @@
 typedef struct entry_t {
     const void *by; /* NULL: empty */
     int detail;
+    apr_uint32_t used; /* by memo->clock; 0: never */
     apr_size_t from_len, to_len;
     char *room; /* input, then result; not of a pool, which would be one thread's */
 } entry_t;
@@ -21,7 +22,7 @@ typedef struct entry_t {
 struct djs_memo_t {
     apr_uint32_t in_use;
     entry_t entries[ENTRIES];
-    int oldest;
+    apr_uint32_t clock; /* counts notes and finds */
 };
 
 static int take(djs_memo_t *memo)
@@ -79,12 +80,12 @@ static int is_equal(const char *a, djs_bytes_t b)
     return differences == 0;
 }
 
-static const entry_t *find(const djs_memo_t *memo, const void *by, djs_bytes_t from)
+static entry_t *find(djs_memo_t *memo, const void *by, djs_bytes_t from)
 {
     int i;
 
     for (i = 0; i < ENTRIES; i++) {
-        const entry_t *entry = &memo->entries[i];
+        entry_t *entry = &memo->entries[i];
 
         if (entry->by == by && entry->from_len == from.len && is_equal(entry->room, from)) {
             return entry;
@@ -95,7 +96,7 @@ static const entry_t *find(const djs_memo_t *memo, const void *by, djs_bytes_t f
 
 int djs_memo_find(djs_ctx_t *ctx, const void *by, djs_bytes_t from, djs_bytes_t *to, int *detail)
 {
-    const entry_t *entry;
+    entry_t *entry;
 
     if (from.len == 0 || !take(ctx->memo)) {
         return 0;
@@ -104,6 +105,7 @@ int djs_memo_find(djs_ctx_t *ctx, const void *by, djs_bytes_t from, djs_bytes_t 
     if (entry != NULL) {
         *to = djs_bytes_copy(ctx->pool, djs_bytes_of(entry->room + entry->from_len, entry->to_len));
         *detail = entry->detail;
+        entry->used = ++ctx->memo->clock;
     }
     give_back(ctx->memo);
     return entry != NULL;
@@ -126,15 +128,31 @@ static void fill(entry_t *entry, const void *by, djs_bytes_t from, djs_bytes_t t
     entry->to_len = to.len;
 }
 
+/* Which has not been used for the longest time; that the clock begins anew does no harm. */
+static entry_t *idlest(djs_memo_t *memo)
+{
+    entry_t *found = &memo->entries[0];
+    int i;
+
+    for (i = 1; i < ENTRIES; i++) {
+        if (memo->clock - memo->entries[i].used > memo->clock - found->used) {
+            found = &memo->entries[i];
+        }
+    }
+    return found;
+}
+
 void djs_memo_note(djs_ctx_t *ctx, const void *by, djs_bytes_t from, djs_bytes_t to, int detail)
 {
     djs_memo_t *memo = ctx->memo;
+    entry_t *entry;
 
     if (from.len == 0 || from.len > DJS_MEMO_MAX || to.len > DJS_MEMO_MAX - from.len ||
         !take(memo)) {
         return;
     }
-    fill(&memo->entries[memo->oldest], by, from, to, detail);
-    memo->oldest = (memo->oldest + 1) % ENTRIES;
+    entry = idlest(memo);
+    fill(entry, by, from, to, detail);
+    entry->used = ++memo->clock;
     give_back(memo);
 }

@@ -8,10 +8,10 @@
  * so what is found here is what would be computed; nothing here decides whether a session is there,
  * live, or whose it is.
  *
- * A memo belongs to who serves one client: a connection, whose streams may be served by many threads
- * at once (HTTP/2). Nobody waits for another: who finds it in use works things out himself. It is small:
- * the last few results, none above DJS_MEMO_MAX bytes. What it holds is secret: it is wiped when it
- * is replaced and with its pool.
+ * A memo belongs to who serves one client: a connection, whose streams may be served by many
+ * threads at once (HTTP/2). Nobody waits for another: who finds it in use works things out himself.
+ * It is small: the few results that were used last, none above DJS_MEMO_MAX bytes. What it holds is
+ * secret: it is wiped when it is replaced and with its pool.
  */
 #ifndef DJS_MEMO_H
 #define DJS_MEMO_H
@@ -35,7 +35,9 @@ djs_memo_t *djs_memo_make(apr_pool_t *pool);
  */
 int djs_memo_find(djs_ctx_t *ctx, const void *by, djs_bytes_t from, djs_bytes_t *to, int *detail);
 
-/** Keep a result; the oldest makes room. Without a memo nothing happens. */
+/**
+ * Keep a result; what was not used for the longest time makes room. Without a memo nothing happens.
+ */
 void djs_memo_note(djs_ctx_t *ctx, const void *by, djs_bytes_t from, djs_bytes_t to, int detail);
 
 #endif

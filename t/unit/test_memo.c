@@ -69,7 +69,7 @@ static void a_result_that_was_found_is_the_callers_own(void **state)
     assert_bytes(to, djs_bytes("result"), "unharmed");
 }
 
-static void the_oldest_makes_room(void **state)
+static void what_was_not_used_for_the_longest_time_makes_room(void **state)
 {
     djs_ctx_t *ctx = with_memo(*state);
     int by, i;
@@ -82,6 +82,14 @@ static void the_oldest_makes_room(void **state)
     }
     assert_true(is_known(ctx, &by, "input 98"));
     assert_false(is_known(ctx, &by, "input 50"));
+    for (i = 0; i < 100; i++) {
+        char *from = apr_psprintf(ctx->pool, "another %d", i);
+
+        djs_memo_note(ctx, &by, djs_bytes(from), djs_bytes(from + 8), i);
+        assert_found(ctx, &by, "input 98", "98", 98, "in use all the time");
+    }
+    assert_true(is_known(ctx, &by, "another 97"));
+    assert_false(is_known(ctx, &by, "another 96"));
 }
 
 static void what_is_large_is_not_kept(void **state)
@@ -300,7 +308,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(what_was_noted_is_found_for_the_same_input_only),
         TEST(a_result_that_was_found_is_the_callers_own),
-        TEST(the_oldest_makes_room),
+        TEST(what_was_not_used_for_the_longest_time_makes_room),
         TEST(what_is_large_is_not_kept),
         TEST(without_a_memo_nothing_is_kept),
         TEST(what_it_holds_is_wiped_with_its_pool_and_when_replaced),
