@@ -49,11 +49,13 @@ apr_size_t djs_base64_put(djs_base64_t kind, djs_bytes_t data, char *text)
     char *out = text;
     apr_size_t i;
 
-    for (i = 0; i < data.len / 3; i++, in += 3) {
-        *out++ = digit[in[0] >> 2];
-        *out++ = digit[(in[0] << 4 | in[1] >> 4) & 63];
-        *out++ = digit[(in[1] << 2 | in[2] >> 6) & 63];
-        *out++ = digit[in[2] & 63];
+    for (i = 0; i < data.len / 3; i++, in += 3, out += 4) {
+        const unsigned int three = (unsigned int)in[0] << 16 | (unsigned int)in[1] << 8 | in[2];
+
+        out[0] = digit[three >> 18];
+        out[1] = digit[three >> 12 & 63];
+        out[2] = digit[three >> 6 & 63];
+        out[3] = digit[three & 63];
     }
     if (odd > 0) {
         unsigned int second = odd > 1 ? in[1] : 0;
