@@ -20,7 +20,8 @@
 
 #include "djs.h"
 
-struct djs_wire_t; /* core/wire.h; engines of other modules leave it NULL */
+struct djs_wire_t;  /* core/wire.h; engines of other modules leave it NULL */
+struct djs_value_t; /* core/value.h; the same */
 
 /** What is stored under a key. Members that an engine does not know of are 0. */
 typedef struct djs_record_t {
@@ -30,6 +31,9 @@ typedef struct djs_record_t {
     apr_time_t written; /* of a DJS_ENGINE_AGED engine: when it was stored last */
     const struct djs_wire_t *wire; /* what data is in; NULL: the site's own. Of what was loaded; what
                                       is to be stored always is in the site's */
+    struct djs_value_t *value; /* what data says, where that is known already; else NULL. Of what was
+                                  loaded: in ctx->pool, and the caller's, who may change it. Of what
+                                  is to be stored: what data was made of, to be looked at only */
 } djs_record_t;
 
 /** What an engine is like. */

@@ -284,11 +284,24 @@ static void take_empty_file(djs_ctx_t *ctx, found_t *found)
     found->problem = NULL;
 }
 
-/* The record's bytes as a dictionary; what is wrong with them goes into @a found, not into ctx. */
-static void read_record(djs_ctx_t *ctx, const djs_site_t *site, found_t *found)
+/* What the record's bytes say; an engine may have looked already. */
+static apr_status_t read_data(djs_ctx_t *ctx, const djs_site_t *site, found_t *found,
+                              djs_wire_facts_t *facts)
 {
     const djs_wire_t *wire = found->record.wire != NULL ? found->record.wire
                                                         : wire_of(ctx->pool, site);
+
+    if (found->record.value == NULL || is_stateless(site)) {
+        return djs_wire_inspect(ctx, wire, found->record.data, &found->data, facts);
+    }
+    found->data = found->record.value;
+    found->record.value = NULL; /* from now on it may be changed */
+    return APR_SUCCESS;
+}
+
+/* The record's bytes as a dictionary; what is wrong with them goes into @a found, not into ctx. */
+static void read_record(djs_ctx_t *ctx, const djs_site_t *site, found_t *found)
+{
     const char *earlier = ctx->problem;
     djs_wire_facts_t facts;
     apr_status_t rv;
@@ -298,7 +311,7 @@ static void read_record(djs_ctx_t *ctx, const djs_site_t *site, found_t *found)
         return;
     }
     ctx->problem = NULL;
-    rv = djs_wire_inspect(ctx, wire, found->record.data, &found->data, &facts);
+    rv = read_data(ctx, site, found, &facts);
     if (rv == APR_SUCCESS && djs_value_type(found->data) != DJS_TYPE_DICT) {
         rv = djs_fail(ctx, DJS_EFORMAT, "the session is no dictionary but of type %s",
                       djs_value_type_name(found->data));
@@ -740,6 +753,7 @@ static apr_status_t make_record(djs_ctx_t *ctx, djs_session_t *session, djs_reco
     }
     write_start(ctx, session);
     record->expires = expiry.date;
+    record->value = session->data;
     return djs_wire_write(ctx, wire_of(ctx->pool, session->site), session->data, &record->data);
 }
 
@@ -747,6 +761,7 @@ static void note_stored(djs_session_t *session, const char *key, const djs_recor
 {
     session->current.key = key;
     session->current.seen = *record;
+    session->current.seen.value = NULL;
     session->current.was_seen = 1;
     session->wants_key = 0;
     session->lacks_start = 0;
@@ -828,6 +843,7 @@ static apr_status_t kill_old(djs_ctx_t *ctx, djs_session_t *session)
     if (rv != APR_SUCCESS) {
         return rv;
     }
+    dead.value = nothing;
     dead.expires = ctx->now - apr_time_from_sec(86400);
     rv = engine->ops->replace(engine, ctx, session->old.key, &session->old.seen, &dead);
     return rv == APR_NOTFOUND ? interrupted(ctx) : rv;

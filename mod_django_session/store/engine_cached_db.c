@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../core/json.h"
+#include "../core/memo.h"
 
 /* ---- the cache, which may fail ---- */
 
@@ -62,12 +63,22 @@ static int is_cached_form(const djs_cached_db_parts_t *parts, const djs_record_t
     return record->wire == parts->cache_wire && parts->cache_wire != parts->row_wire;
 }
 
-static apr_status_t read_value(const djs_cached_db_parts_t *parts, djs_ctx_t *ctx,
-                               const djs_record_t *record, djs_value_t **value)
+static apr_status_t read_data(const djs_cached_db_parts_t *parts, djs_ctx_t *ctx,
+                              const djs_record_t *record, djs_value_t **value)
 {
     const djs_wire_t *wire = is_cached_form(parts, record) ? parts->cache_wire : parts->row_wire;
 
     return djs_wire_inspect(ctx, wire, record->data, value, NULL);
+}
+
+static apr_status_t read_value(const djs_cached_db_parts_t *parts, djs_ctx_t *ctx,
+                               const djs_record_t *record, djs_value_t **value)
+{
+    if (record->value != NULL) {
+        *value = record->value;
+        return APR_SUCCESS;
+    }
+    return read_data(parts, ctx, record, value);
 }
 
 /* A record as the cache holds it. */
@@ -85,21 +96,31 @@ static apr_status_t as_cached(const djs_cached_db_parts_t *parts, djs_ctx_t *ctx
     return rv == APR_SUCCESS ? djs_wire_write(ctx, parts->cache_wire, value, bytes) : rv;
 }
 
-/* Can what was cached be read at all? Django takes what it cannot read for nothing. */
+/*
+ * Can what was cached be read at all? Django takes what it cannot read for nothing. What it says is
+ * left in @a record, so that nobody reads it again.
+ */
 static int is_readable(const djs_cached_db_parts_t *parts, const djs_ctx_t *ctx,
-                       const djs_record_t *record)
+                       djs_record_t *record)
 {
     djs_ctx_t own = lend(ctx);
     djs_value_t *value;
 
-    return parts->cache_wire == parts->row_wire
-           || (read_value(parts, &own, record, &value) == APR_SUCCESS
-               && djs_value_type(value) == DJS_TYPE_DICT);
+    if (parts->cache_wire == parts->row_wire) {
+        return 1;
+    }
+    if (read_value(parts, &own, record, &value) != APR_SUCCESS
+        || djs_value_type(value) != DJS_TYPE_DICT) {
+        return 0;
+    }
+    record->value = value;
+    return 1;
 }
 
 /*
  * Compared as JSON: a tuple that Django has cached is a list in the row. What is the same session in
- * another order is taken for another one, which costs one more load.
+ * another order is taken for another one, which costs one more load. It is the bytes that count: the
+ * value of what was seen has been changed since.
  */
 static int same_session(const djs_cached_db_parts_t *parts, djs_ctx_t *ctx,
                         const djs_record_t *cached, const djs_record_t *row)
@@ -107,10 +128,22 @@ static int same_session(const djs_cached_db_parts_t *parts, djs_ctx_t *ctx,
     djs_ctx_t own = lend(ctx);
     djs_value_t *a, *b;
 
-    return read_value(parts, &own, cached, &a) == APR_SUCCESS
-           && read_value(parts, &own, row, &b) == APR_SUCCESS
+    return read_data(parts, &own, cached, &a) == APR_SUCCESS
+           && read_data(parts, &own, row, &b) == APR_SUCCESS
            && djs_bytes_equal(djs_json_dumps(&own, DJS_JSON_COMPACT, a),
                               djs_json_dumps(&own, DJS_JSON_COMPACT, b));
+}
+
+/*
+ * These bytes in the cache and those of a row are the same session: whoever sees it in the cache next
+ * on this connection need not read the row to know what it must have.
+ */
+static void note_same(const djs_cached_db_parts_t *parts, djs_ctx_t *ctx, djs_bytes_t cached,
+                      djs_bytes_t row)
+{
+    if (parts->cache_wire != parts->row_wire) {
+        djs_memo_note(ctx, parts, cached, row, 0);
+    }
 }
 
 /* ---- filling the cache ---- */
@@ -164,12 +197,17 @@ static apr_status_t try_follow(const djs_cached_db_parts_t *parts, djs_ctx_t *ct
 {
     djs_bytes_t bytes, old;
     apr_int64_t life = life_of(ctx, record);
+    apr_status_t rv;
 
     if (life <= 0 || as_cached(parts, ctx, record, &bytes) != APR_SUCCESS
         || (seen != NULL && as_cached(parts, ctx, seen, &old) != APR_SUCCESS)) {
         return APR_EGENERAL;
     }
-    return exchange(parts, ctx, key, seen != NULL ? &old : NULL, bytes, life);
+    rv = exchange(parts, ctx, key, seen != NULL ? &old : NULL, bytes, life);
+    if (rv == APR_SUCCESS) {
+        note_same(parts, ctx, bytes, record->data);
+    }
+    return rv;
 }
 
 /*
@@ -193,7 +231,7 @@ static void follow(const djs_cached_db_parts_t *parts, djs_ctx_t *ctx, const cha
  * meanwhile, that is as new as this, or newer.
  */
 static void fill(const djs_cached_db_parts_t *parts, djs_ctx_t *ctx, const char *key,
-                 const djs_record_t *useless, const djs_record_t *row)
+                 const djs_record_t *useless, djs_record_t *row)
 {
     djs_ctx_t own = lend(ctx);
     djs_cache_t *cache = parts->cache;
@@ -202,12 +240,18 @@ static void fill(const djs_cached_db_parts_t *parts, djs_ctx_t *ctx, const char 
     apr_int64_t life = life_of(ctx, row);
     apr_status_t rv;
 
-    if (life <= 0 || as_cached(parts, &own, row, &bytes) != APR_SUCCESS) {
+    if (life <= 0
+        || (parts->cache_wire != parts->row_wire
+            && read_value(parts, &own, row, &row->value) != APR_SUCCESS)
+        || as_cached(parts, &own, row, &bytes) != APR_SUCCESS) {
         return;
     }
     rv = useless != NULL ? cache->ops->swap(cache, &own, name, useless->data, bytes, life)
                          : cache->ops->add(cache, &own, name, bytes, life);
     forgive(parts, ctx, &own, rv);
+    if (rv == APR_SUCCESS) {
+        note_same(parts, ctx, bytes, row->data);
+    }
     if (rv == APR_SUCCESS && useless == NULL) {
         take_back_if_gone(parts, ctx, key);
     }
@@ -268,21 +312,39 @@ static apr_status_t find_row(const djs_cached_db_parts_t *parts, djs_ctx_t *ctx,
     return rv;
 }
 
+/*
+ * The row alone. Of what was seen in the cache the row may be known from before: then comparing with
+ * that is all. Where it is another text it may still be the same session, signed anew.
+ */
+static apr_status_t replace_row(const djs_cached_db_parts_t *parts, djs_ctx_t *ctx, const char *key,
+                                const djs_record_t *seen, const djs_record_t *record)
+{
+    djs_engine_t *rows = parts->rows;
+    djs_record_t row = { .wire = NULL };
+    const char *before = ctx->problem;
+    apr_status_t rv;
+    int unused;
+
+    if (seen == NULL || !is_cached_form(parts, seen)) {
+        return rows->ops->replace(rows, ctx, key, seen, record);
+    }
+    if (djs_memo_find(ctx, parts, seen->data, &row.data, &unused)) {
+        rv = rows->ops->replace(rows, ctx, key, &row, record);
+        if (rv != DJS_ECONFLICT) {
+            return rv;
+        }
+        ctx->problem = before;
+    }
+    rv = find_row(parts, ctx, key, seen, &row);
+    return rv == APR_SUCCESS ? rows->ops->replace(rows, ctx, key, &row, record) : rv;
+}
+
 static apr_status_t cached_db_replace(djs_engine_t *engine, djs_ctx_t *ctx, const char *key,
                                       const djs_record_t *seen, const djs_record_t *record)
 {
     const djs_cached_db_parts_t *parts = engine->data;
-    djs_record_t row;
-    const djs_record_t *compared = seen;
-    apr_status_t rv = APR_SUCCESS;
+    apr_status_t rv = replace_row(parts, ctx, key, seen, record);
 
-    if (seen != NULL && is_cached_form(parts, seen)) {
-        rv = find_row(parts, ctx, key, seen, &row);
-        compared = &row;
-    }
-    if (rv == APR_SUCCESS) {
-        rv = parts->rows->ops->replace(parts->rows, ctx, key, compared, record);
-    }
     if (rv == APR_SUCCESS) {
         follow(parts, ctx, key, seen, record);
         if (seen == NULL) {

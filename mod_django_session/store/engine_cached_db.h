@@ -8,7 +8,9 @@
  *     create   the row, then the cache
  *     replace  the row, then the cache. What was seen in the cache must be what the row has, as
  *              values: bytes differ, one is a pickle, the other a signed text. Else DJS_ECONFLICT,
- *              and what is cached goes, so that the next load sees the row
+ *              and what is cached goes, so that the next load sees the row. Which bytes of a row
+ *              belong to those of the cache is remembered for the connection (memo.h): then the row
+ *              is not read, and replaced only if it has just those bytes
  *     remove   the row, then what is cached
  *     clear_expired, list: the rows
  *

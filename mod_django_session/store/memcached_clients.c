@@ -143,6 +143,9 @@ int djs_memcached_server_of(const djs_cache_conf_t *conf, const char *key)
 {
     apr_uint32_t count = (apr_uint32_t)conf->server_count;
 
+    if (count == 1) {
+        return 0;
+    }
     switch (conf->format) {
     case DJS_CACHE_PYLIBMC:
         return (int)(one_at_a_time(key) % count);

@@ -14,6 +14,7 @@
 #include "caches.h"
 #include "engine_cached_db.h"
 #include "json.h"
+#include "memo.h"
 #include "stores.h"
 
 #define PREFIX "p:1:django.contrib.sessions.cached_db"
@@ -373,6 +374,56 @@ static void a_row_that_nobody_can_read_is_not_cached(void **state)
     assert_null(both->test.ctx->problem);
 }
 
+/* ---- on one connection, which has a memo ----------------------------------------------------- */
+
+static void what_was_read_in_the_cache_need_not_be_read_again(void **state)
+{
+    both_t *both = *state;
+    djs_record_t found;
+
+    put_cached(both, "{\"a\": 1}");
+    assert_status(both->test.ctx, load(both, &found), APR_SUCCESS, "a hit");
+    assert_non_null(found.value);
+    assert_bytes(djs_json_dumps(both->test.ctx, DJS_JSON_COMPACT, found.value),
+                 djs_bytes("{\"a\":1}"), "what it says");
+}
+
+/* From the cache, to be saved. */
+static void save_after_hit(both_t *both, const char *before, const char *after, apr_status_t rv,
+                           int loads)
+{
+    int had = both->site->memory->loads;
+    djs_record_t found;
+
+    assert_loaded(both, before, 1, &found);
+    assert_status(both->test.ctx, replace(both, &found, after), rv, after);
+    assert_number(both->site->memory->loads - had, loads, "rows read");
+}
+
+static void a_save_reads_no_row_that_is_known(void **state)
+{
+    both_t *both = *state;
+    djs_ctx_t *ctx = both->test.ctx;
+    djs_record_t found;
+
+    ctx->memo = djs_memo_make(both->test.pool);
+    put_row(both, "{\"n\":1}");
+    assert_loaded(both, "{\"n\":1}", 0, &found);
+    save_after_hit(both, "{\"n\":1}", "{\"n\":2}", APR_SUCCESS, 0);
+    save_after_hit(both, "{\"n\":2}", "{\"n\":3}", APR_SUCCESS, 0);
+    ctx->now += apr_time_from_sec(5);
+    put_row(both, "{\"n\":3}");
+    save_after_hit(both, "{\"n\":3}", "{\"n\":4}", APR_SUCCESS, 1); /* the same, signed anew */
+    assert_text(row(both), "{\"n\":4}", "row");
+    put_row(both, "{\"n\":7}");
+    save_after_hit(both, "{\"n\":4}", "{\"n\":5}", DJS_ECONFLICT, 1);
+    assert_text(row(both), "{\"n\":7}", "another's");
+    assert_null(cached(both));
+    put_cached(both, "{\"n\":7}");
+    memory_engine_put(both->site->memory, KEY, NULL);
+    save_after_hit(both, "{\"n\":7}", "{\"n\":8}", APR_NOTFOUND, 1);
+}
+
 /* ---- a cache with something else than the row ------------------------------------------------ */
 
 static void what_another_wrote_is_a_conflict_and_the_next_load_sees_it(void **state)
@@ -585,8 +636,10 @@ int main(void)
     static const contract_t dead = { "cached_db without its cache", open_on_sqlite, "dead", 0 };
     static const contract_t real = { "cached_db on Redis", open_on_redis, NULL,
                                      CONTRACT_VAGUE_END | CONTRACT_OWN_CLOCK };
-    static struct CMUnitTest tests[3 * CONTRACT_TESTS_MAX + 20] = {
+    static struct CMUnitTest tests[3 * CONTRACT_TESTS_MAX + 24] = {
         ON_BOTH(a_hit_asks_no_row),
+        ON_BOTH(what_was_read_in_the_cache_need_not_be_read_again),
+        ON_BOTH(a_save_reads_no_row_that_is_known),
         ON_BOTH(what_is_removed_while_it_is_being_cached_is_not_cached),
         ON_BOTH(a_miss_reads_the_row_and_fills_the_cache_for_the_rest_of_its_life),
         ON_BOTH(what_ends_within_a_second_is_not_cached),
@@ -606,10 +659,13 @@ int main(void)
         ON_BOTH(a_reader_that_fills_late_does_not_undo_a_save),
         ON_REDIS(a_redis_that_is_killed_at_any_step_costs_warnings_and_is_filled_again),
     };
-    size_t count = 18;
+    size_t count = 0;
     int failed;
 
     redis = redis_server_start();
+    while (tests[count].name != NULL) {
+        count++;
+    }
     count = contract_tests(&working, tests, count);
     count = contract_tests(&dead, tests, count);
     count = contract_tests(&real, tests, count);
