@@ -52,6 +52,7 @@ const char mds_login_page[] =
     "  width: 100%; min-height: 2.75rem; margin-bottom: 1rem; padding: .5rem .75rem; font: inherit;\n"
     "  color: inherit; background: transparent; border: 1px solid var(--line); border-radius: .5rem;\n"
     "}\n"
+    ".message ~ form input { scroll-margin-top: 15rem; }\n"
     "input[aria-invalid] { border-color: var(--alert); }\n"
     ".error { margin: -.75rem 0 1rem; color: var(--alert); font-size: .9375rem; }\n"
     "button, .button {\n"

@@ -129,10 +129,9 @@ class Browser:
         wait = WebDriverWait(self.driver, PATIENCE, 0.02, ignored_exceptions=[WebDriverException])
         return wait.until(condition)
 
-    @property
-    def focus(self):
-        """The name of the field that what is typed goes to."""
-        return self.driver.switch_to.active_element.get_attribute("name")
+    def wait_for_focus(self, name):
+        """Until what is typed goes to the field of this name. A page that is shown first has none yet."""
+        self.wait(lambda driver: driver.switch_to.active_element.get_attribute("name") == name)
 
     def ask(self, script, *arguments):
         return self.driver.execute_script(script, *arguments)
@@ -143,9 +142,9 @@ class Browser:
         return found["value"] if found else None
 
     def errors(self):
-        """What the console complains of since it was last asked, but for statuses of answers."""
+        """Errors in the console since it was last asked, but for statuses of answers."""
         return [entry["message"] for entry in self.driver.get_log("browser")
-                if entry["level"] in ("WARNING", "SEVERE") and entry["source"] != "network"]
+                if entry["level"] == "SEVERE" and entry["source"] != "network"]
 
     # ---- how it is looked at ------------------------------------------------------------------
 

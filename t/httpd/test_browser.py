@@ -220,7 +220,7 @@ def test_the_keyboard_is_enough(place):
     place.open("/closed/")
     here = place.browser.driver.switch_to
     for text, field in ((name, "username"), (PASSWORD, "password")):
-        assert place.browser.focus == field
+        place.browser.wait_for_focus(field)
         here.active_element.send_keys(text, Keys.TAB)
     assert here.active_element.accessible_name == "Log in"
     with place.browser.another_page():
@@ -240,7 +240,7 @@ def test_a_wrong_password_is_told_and_the_name_stays(place):
         assert said[2].startswith("Please enter a correct") and said[3]["invalid"] == "true"
     assert place.browser.find("[name=username]").get_property("value") == name
     assert place.browser.find("[name=password]").get_property("value") == ""
-    assert place.browser.focus == "password"
+    place.browser.wait_for_focus("password")
     assert WRONG not in place.browser.source
     place.browser.fill(password=PASSWORD)
     place.browser.press("[type=submit]")
@@ -262,7 +262,7 @@ def test_the_browser_asks_for_what_is_missing(place):
     place.open("/login")
     place.browser.fill(username="somebody")
     place.browser.find("[type=submit]").click()
-    assert place.browser.focus == "password"
+    place.browser.wait_for_focus("password")
     assert not place.browser.ask("return document.querySelector('form').checkValidity()")
 
 
@@ -456,6 +456,16 @@ def test_it_fits_on_a_phone_and_when_all_is_twice_as_large(place, page):
             assert element.rect["height"] >= 44 and element.rect["x"] >= 0, element.rect
             # A phone would zoom in on a field with smaller letters.
             assert float(element.value_of_css_property("font-size")[:-2]) >= 16
+
+
+def test_a_low_window_shows_the_message_with_the_field_that_has_the_focus(place):
+    """As on a phone that lies on its side: the browser brings the field in sight, and it alone."""
+    place.browser.look(480, 300)
+    show_refusal(place)
+    place.browser.wait_for_focus("password")
+    sides = place.browser.ask("return ['[role=alert]', ':focus'].map(selector => "
+                              "document.querySelector(selector).getBoundingClientRect())")
+    assert sides[0]["top"] >= 0 and sides[1]["bottom"] <= 300
 
 
 CONTROLS = {
