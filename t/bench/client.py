@@ -6,6 +6,7 @@ that sends back the cookies it gets, as browsers do and neither of these can.
 import re
 import socket
 import subprocess
+from collections import namedtuple
 
 SET_COOKIE = re.compile(rb"^Set-Cookie: ([^=;\r]+=[^;\r]+)", re.M)
 LENGTH = re.compile(rb"^Content-Length: (\d+)", re.M | re.I)
@@ -70,6 +71,9 @@ def ab(port, path, cookie, requests, connections=1, fresh=False):
         raise SystemExit("%s: not every request succeeded\n%s" % (path, out))
 
 
+#: requests a second; milliseconds; how many there were
+Load = namedtuple("Load", "rate p50 p99 requests")
+
 UNITS = {"us": 1e-3, "ms": 1, "s": 1e3, "m": 6e4}
 
 
@@ -78,15 +82,21 @@ def milliseconds(text):
     return float(number) * UNITS[unit]
 
 
-def wrk(port, path, cookie, connections, seconds):
-    """(requests per second, p50, p99 in milliseconds)"""
+def wrk(port, path, cookie, connections, seconds, script=()):
+    """@script: a program of wrk's with its arguments, that says what is asked for."""
     command = ["wrk", "-t", "1", "-c", str(connections), "-d", "%ds" % seconds, "--latency"]
     if cookie:
         command += ["-H", "Cookie: " + cookie]
-    out = subprocess.run(command + ["http://127.0.0.1:%d%s" % (port, path)], check=True,
-                         stdout=subprocess.PIPE, universal_newlines=True).stdout
+    if script:
+        command += ["-s", str(script[0])]
+    command.append("http://127.0.0.1:%d%s" % (port, path))
+    out = subprocess.run(command + (["--"] + [str(word) for word in script[1:]] if script else []),
+                         check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout
     if "Non-2xx" in out or "Socket errors" in out:
         raise SystemExit("%s: not every request succeeded\n%s" % (path, out))
-    return (float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)),
-            milliseconds(re.search(r"50%\s+(\S+)", out).group(1)),
-            milliseconds(re.search(r"99%\s+(\S+)", out).group(1)))
+    if not re.search(r"99%\s+\d", out):
+        raise SystemExit("%s: no request was answered\n%s" % (path, out))
+    return Load(float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)),
+                milliseconds(re.search(r"50%\s+(\S+)", out).group(1)),
+                milliseconds(re.search(r"99%\s+(\S+)", out).group(1)),
+                int(re.search(r"(\d+) requests in", out).group(1)))

@@ -129,7 +129,7 @@ class Bench:
                 cookie = self.plan[name].cookie(WORKLOADS[workload],
                                                 self.cookies[self.cookie(name)])
                 samples[name, workload, n].append(client.wrk(
-                    self.servers[name].port, WORKLOADS[workload].path, cookie, n, seconds))
+                    self.servers[name].port, WORKLOADS[workload].path, cookie, n, seconds)[:3])
             say("throughput: turn %d of %d" % (turn + 1, turns))
         return {key: tuple(statistics.median(column) for column in zip(*found))
                 for key, found in samples.items()}

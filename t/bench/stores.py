@@ -16,6 +16,7 @@ SRC = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SRC / "t"))
 
 import servers  # noqa: E402
+from servers import TABLES, PostgreSQL  # noqa: E402,F401
 
 USER = "www-data"  # httpd's children
 LOGIN = "ada"      # t/unit/django_tables makes her
@@ -66,7 +67,7 @@ class Stores:
 
     def make_sqlite(self):
         path = self.folder("sqlite") / "site.sqlite3"
-        subprocess.run(["/usr/bin/python3", str(servers.TABLES), "sqlite3", str(path)], check=True)
+        subprocess.run(["/usr/bin/python3", str(TABLES), "sqlite3", str(path)], check=True)
         with sqlite3.connect(str(path)) as database:
             database.execute("PRAGMA journal_mode=WAL")
             database.execute(PEER_TABLE)
