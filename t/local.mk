@@ -164,6 +164,13 @@ t_unit_session_driver_SOURCES = \
 	mod_django_session/cli/site.c \
 	t/unit/session_driver.c
 
+# The bytes' own cost, for t/bench, which makes it at its first need.
+EXTRA_PROGRAMS = t/bench/floor
+t_bench_floor_CPPFLAGS = $(core_cppflags)
+t_bench_floor_LDADD = libdjscore.la $(core_libs) $(APR_LIBS)
+t_bench_floor_SOURCES = t/bench/floor.c
+CLEANFILES += $(EXTRA_PROGRAMS)
+
 # Other modules, as their authors would build them with apxs: one with an engine of its own, one that
 # looks at and into sessions. They link with nothing of ours; without an rpath libtool would make no
 # modules of what is not installed.

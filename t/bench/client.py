@@ -16,7 +16,7 @@ class Browser:
     """One kept-alive connection. The answers have a length, or end with their last chunk."""
 
     def __init__(self, port, path, cookie):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=600)
         self.path, self.cookie = path, cookie
         self.rest = b""
 
@@ -61,7 +61,7 @@ def browse(port, path, cookie, requests):
 
 def ab(port, path, cookie, requests, connections=1, fresh=False):
     """A counted number of requests. @fresh: each on a connection of its own."""
-    command = ["ab", "-q", "-n", str(requests), "-c", str(connections)] + ([] if fresh else ["-k"])
+    command = ["ab", "-q", "-s", "600", "-n", str(requests), "-c", str(connections)] + ([] if fresh else ["-k"])
     if cookie:
         command += ["-H", "Cookie: " + cookie]
     out = subprocess.run(command + ["http://127.0.0.1:%d%s" % (port, path)], check=True,
@@ -82,9 +82,9 @@ def milliseconds(text):
     return float(number) * UNITS[unit]
 
 
-def wrk(port, path, cookie, connections, seconds, script=()):
-    """@script: a program of wrk's with its arguments, that says what is asked for."""
-    command = ["wrk", "-t", "1", "-c", str(connections), "-d", "%ds" % seconds, "--latency"]
+def wrk(port, path, cookie, connections, seconds, script=(), more=()):
+    """@script: a program of wrk's with its arguments, that says what is asked for. @more: options of wrk's."""
+    command = ["wrk", "-t", "1", "-c", str(connections), "-d", "%ds" % seconds, "--latency", *more]
     if cookie:
         command += ["-H", "Cookie: " + cookie]
     if script:
@@ -94,9 +94,10 @@ def wrk(port, path, cookie, connections, seconds, script=()):
                          check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout
     if "Non-2xx" in out or "Socket errors" in out:
         raise SystemExit("%s: not every request succeeded\n%s" % (path, out))
-    if not re.search(r"99%\s+\d", out):
+    # not the "50%" that a share in the lines above may end with
+    middle, end = (re.search(r"^\s+%d%%\s+(\d\S*)$" % part, out, re.M) for part in (50, 99))
+    if not middle or not end:
         raise SystemExit("%s: no request was answered\n%s" % (path, out))
     return Load(float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)),
-                milliseconds(re.search(r"50%\s+(\S+)", out).group(1)),
-                milliseconds(re.search(r"99%\s+(\S+)", out).group(1)),
+                milliseconds(middle.group(1)), milliseconds(end.group(1)),
                 int(re.search(r"(\d+) requests in", out).group(1)))

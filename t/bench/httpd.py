@@ -81,8 +81,9 @@ class Httpd:
         for page in PAGES:
             (pages / page).parent.mkdir(parents=True, exist_ok=True)
             (pages / page).write_text("hello\n")
-        for page in ["write.asis", "make.asis"]:
+        for page in {"write.asis", "make.asis", *self.target.headers}:
             header = self.target.headers.get(page, "Unused: 1")
+            (pages / page).parent.mkdir(parents=True, exist_ok=True)
             (pages / page).write_text("%s\nContent-Type: text/plain\n\nhello\n" % header)
         load = "".join("LoadModule %s_module %s/mod_%s.so\n" % (module, MODULES, module)
                        for module in BASE_MODULES + self.target.modules)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of what was measured: figures, and ratios to httpd alone and to the best peer."""
+from budgets import Budgets, growth, own_cost
 from targets import ALONE
 
 
@@ -57,15 +58,17 @@ def instruction_table(instructions, plan, workloads):
 
 def throughput_table(found, workload):
     rows = []
-    for name, which, connections in found:
-        if which == workload and connections == 1:
-            cells = [name]
-            for n in (1, 32):
-                rate, p50, p99 = found[name, workload, n]
-                alone = found.get((ALONE, workload, n), found.get((ALONE, "read", n)))
-                cells += ["%.0f" % rate, "%.2f" % (rate / alone[0]) if alone else "",
-                          "%.2f" % p50, "%.2f" % p99]
-            rows.append(cells)
+    for name in dict.fromkeys(name for name, which, _ in found if which == workload):
+        cells = [name]
+        for n in (1, 32):
+            if (name, workload, n) not in found:
+                cells += [""] * 4
+                continue
+            rate, p50, p99 = found[name, workload, n]
+            alone = found.get((ALONE, workload, n), found.get((ALONE, "read", n)))
+            cells += ["%.0f" % rate, "%.2f" % (rate / alone[0]) if alone else "",
+                      "%.2f" % p50, "%.2f" % p99]
+        rows.append(cells)
     return table(["target", "1: requests/s", "to alone", "p50 ms", "p99 ms",
                   "32: requests/s", "to alone", "p50 ms", "p99 ms"], rows)
 
@@ -73,6 +76,51 @@ def throughput_table(found, workload):
 def memory_table(found, workloads):
     rows = []
     for name in dict.fromkeys(name for name, _ in found):
-        rows.append([name] + ["%d" % (found[name, workload] // 1024)
-                              if (name, workload) in found else "" for workload in workloads])
-    return table(["KiB grown"] + list(workloads), rows)
+        cells = [name]
+        for workload in workloads:
+            grown, each = found.get((name, workload), (None, None))
+            cells += ["", ""] if grown is None else ["%d" % (grown // 1024), "%.2f" % each]
+        rows.append(cells)
+    return table(["target"] + [head for workload in workloads
+                               for head in (workload + ": KiB grown", "bytes per request")], rows)
+
+
+def statement_table(found):
+    whats = list(dict.fromkeys(what for figures in found.values() for what in figures))
+    return table(["target", "workload"] + whats,
+                 [[name, workload] + ["%g" % figures[what] if figures[what] else "" for what in whats]
+                  for (name, workload), figures in found.items()])
+
+
+def size_table(sizes):
+    """@sizes: {"cpu", "floors", "forms", "refused"}"""
+    rows, ratios = [], growth(sizes)
+    for (name, size), (own, store) in sizes["cpu"].items():
+        form = sizes["forms"][name]
+        cells = [name, "{:,}".format(size), "%.1f" % own, "%.1f" % store if store else ""]
+        cells += (["{:,.0f}".format(sizes["floors"][form, size][0]),
+                   "%.1f" % own_cost(sizes["floors"], form, size),
+                   "%.2f" % (own / own_cost(sizes["floors"], form, size))] if form else [""] * 3)
+        rows.append(cells + ["%.2f" % ratio for ratio in ratios.get((name, size), ())[:1]])
+        rows[-1] += [""] * (8 - len(rows[-1]))
+    notes = ["\n%s, %d bytes: %s." % (name, size, answer) for (name, size), answer in sizes["refused"].items()]
+    return table(["engine", "bytes of JSON", "CPU µs added", "of the store", "bytes stored",
+                  "their own CPU µs", "ratio", "for each byte more"], rows) + "\n" + "".join(notes)
+
+
+def floor_table(floors):
+    return table(["form", "bytes of JSON", "bytes stored", "hashing", "base64", "inflating", "parsing"],
+                 [[form, "{:,}".format(size), "{:,.0f}".format(figures[0])]
+                  + ["%.1f" % figure for figure in figures[1:]]
+                  for (form, size), figures in sorted(floors.items())])
+
+
+def call_table(calls):
+    return table(["engine, workload", "bytes of JSON", "thousand instructions", "nodes of trees made",
+                  "calls that serialise or pack"],
+                 [[what, "{:,}".format(size), "{:,.0f}".format(instructions / 1000), "%g" % nodes,
+                   "%g" % writes] for (what, size), (instructions, nodes, writes) in calls.items()])
+
+
+def budget_table(figures, plan):
+    return table(["budget", "figure", "at most", ""], Budgets(figures, plan).all())

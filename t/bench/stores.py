@@ -46,6 +46,13 @@ class Stores:
     def __init__(self, top):
         self.top = top
         self.running = []
+        try:
+            self.begin_all()
+        except BaseException:
+            self.close()
+            raise
+
+    def begin_all(self):
         self.postgres = self.begin(servers.PostgreSQL)
         self.postgres.migrate()
         self.postgres.sql(PEER_TABLE)

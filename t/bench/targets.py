@@ -57,6 +57,7 @@ SEEN = """
 OURS_CONFIG = """
 DjangoSession On
 DjangoSecretKey %s
+DjangoSessionStoreTimeout 60s
 <Location "/make.asis">
     DjangoSessionUpdate Login
 </Location>
@@ -106,6 +107,7 @@ class Target:
     peers: tuple = ()          # on the same store
     seen: str = ""             # what the application sees of the session
     expensive: bool = False    # so much that fewer requests tell as well
+    fewer: int = 1             # requests under callgrind are divided by that
     private: bool = False      # another httpd does not see its sessions
     logs_in: bool = False      # its session comes from a provider, not from /make.asis
 
@@ -113,6 +115,10 @@ class Target:
         if workload.cookie == "session":
             return own
         return workload.cookie % self.cookie_name if "%s" in workload.cookie else workload.cookie
+
+    @property
+    def ours(self):
+        return self.name.startswith("ours")
 
 
 # ---- ours ------------------------------------------------------------------------------------------
@@ -155,7 +161,13 @@ def our_targets(stores, module):
              peers=("mod_auth_openidc, Redis",)),
         make("cached_db, memcached", 'DjangoSessionEngine cached_db\n'
              'DjangoSessionCache "%s" format=pymemcache\n' % memcached, postgres, store="memcached"),
-    ]
+    ] + [make(name + ", DjangoUserCache", engine + "DjangoUserCache 1min\n", users,
+              # who has just logged in is not remembered for a minute; here he logged in elsewhere
+              cookie_of="ours, " + name, workloads=("read", "protect"), **others)
+         for name, engine, users, others in (
+             ("signed_cookies", "DjangoSessionEngine signed_cookies\n", sqlite, {}),
+             ("db on SQLite", "", sqlite, {}),
+             ("db on PostgreSQL", "", postgres, {"store": "postgres"}))]
 
 
 # ---- the peers ---------------------------------------------------------------------------------------
@@ -173,7 +185,7 @@ def peer_targets(stores):
         peer("mod_session_cookie", "SessionCookieName session path=/\n", ["session_cookie"]),
         peer("mod_session_cookie, encrypted",
              "SessionCookieName session path=/\nSessionCryptoPassphrase %s\n" % SECRET,
-             ["session_cookie", "session_crypto"], expensive=True),
+             ["session_cookie", "session_crypto"], expensive=True, fewer=100),
         peer("mod_session_dbd, SQLite", stores.sqlite_dbd + PEER_SQL, ["session_dbd"]),
         peer("mod_session_dbd, PostgreSQL", stores.postgres_dbd + PEER_SQL, ["session_dbd"],
              store="postgres"),
@@ -226,7 +238,7 @@ WSGIScriptAlias / "%s"
     for key, value in settings.items():
         config += "SetEnv %s '%s'\n" % (key, value)
     return Target("Django in mod_wsgi, " + name, config=config, modules=["wsgi"],
-                  cookie_name="sessionid", cookie_of="ours, " + reads, expensive=True,
+                  cookie_name="sessionid", cookie_of="ours, " + reads, expensive=True, fewer=5,
                   workloads=("read", "write", "anonymous", "protect", "unknown"),
                   seen="active", **others)
 
@@ -265,7 +277,7 @@ def targets(stores, module, backend_port):
     for target in found:
         target.config += '\nProxyPass "/proxy" "http://127.0.0.1:%d"\n' % backend_port
         for other in found:
-            if other.cookie_of == target.name:
+            if other.cookie_of == target.name and not other.ours:
                 target.peers += (other.name,)
     return {target.name: target for target in found}
 
