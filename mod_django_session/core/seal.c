@@ -4,6 +4,7 @@
  */
 #include "seal.h"
 #include "encode.h"
+#include "memo.h"
 #include "signing.h"
 
 #include <openssl/evp.h>
@@ -119,6 +120,75 @@ static apr_status_t open_with(djs_ctx_t *ctx, const unsigned char *key, const ch
     return rv;
 }
 
+/* ---- Remembering ----------------------------------------------------------------------------- */
+
+static void put_stamp(apr_time_t when, unsigned char *stamp)
+{
+    apr_uint64_t bits = (apr_uint64_t)apr_time_sec(when);
+    int i;
+
+    for (i = STAMP_LEN; i > 0; i--) {
+        stamp[i - 1] = (unsigned char)bits;
+        bits >>= 8;
+    }
+}
+
+static apr_int64_t get_stamp(const unsigned char *stamp)
+{
+    apr_uint64_t bits = 0;
+    int i;
+
+    for (i = 0; i < STAMP_LEN; i++) {
+        bits = bits << 8 | stamp[i];
+    }
+    return (apr_int64_t)bits;
+}
+
+/* A text that was opened: the key, when it was sealed, and its data. */
+typedef struct opened_t {
+    int key;
+    apr_time_t when;
+    djs_bytes_t data;
+} opened_t;
+
+/*
+ * What is kept of a text: the time, the name with its NUL, the data. The name is of what was
+ * authenticated: what was opened for one cookie is not known for another.
+ */
+static void remember(djs_ctx_t *ctx, const djs_sealer_t *sealer, const char *name,
+                     djs_bytes_t text, const opened_t *opened)
+{
+    const apr_size_t head = STAMP_LEN + strlen(name) + 1;
+    char *known;
+
+    if (ctx->memo == NULL || opened->data.len > DJS_MEMO_MAX) {
+        return;
+    }
+    known = apr_palloc(ctx->pool, head + opened->data.len);
+    put_stamp(opened->when, (unsigned char *)known);
+    memcpy(known + STAMP_LEN, name, head - STAMP_LEN);
+    memcpy(known + head, opened->data.data, opened->data.len);
+    djs_memo_note(ctx, sealer, text, djs_bytes_of(known, head + opened->data.len), opened->key);
+    djs_secret_wipe(known, head + opened->data.len);
+}
+
+static int recall(djs_ctx_t *ctx, const djs_sealer_t *sealer, const char *name, djs_bytes_t text,
+                  opened_t *opened)
+{
+    const apr_size_t head = STAMP_LEN + strlen(name) + 1;
+    djs_bytes_t known;
+    int key;
+
+    if (!djs_memo_find(ctx, sealer, text, &known, &key) || known.len < head ||
+        memcmp(known.data + STAMP_LEN, name, head - STAMP_LEN) != 0) {
+        return 0;
+    }
+    opened->key = key;
+    opened->when = apr_time_from_sec(get_stamp((const unsigned char *)known.data));
+    opened->data = djs_bytes_of(known.data + head, known.len - head);
+    return 1;
+}
+
 /* ---- Reading --------------------------------------------------------------------------------- */
 
 /*
@@ -139,14 +209,8 @@ static int decode(djs_ctx_t *ctx, djs_bytes_t text, djs_bytes_t *message)
 
 static apr_status_t read_stamp(djs_ctx_t *ctx, const unsigned char *stamp, apr_time_t *when)
 {
-    apr_uint64_t bits = 0;
-    apr_int64_t seconds;
-    int i;
+    const apr_int64_t seconds = get_stamp(stamp);
 
-    for (i = 0; i < STAMP_LEN; i++) {
-        bits = bits << 8 | stamp[i];
-    }
-    seconds = (apr_int64_t)bits;
     if (seconds > STAMP_SECONDS_MAX || seconds < -STAMP_SECONDS_MAX) {
         return djs_fail(ctx, DJS_EFORMAT, "sealed text from beyond all times");
     }
@@ -154,29 +218,72 @@ static apr_status_t read_stamp(djs_ctx_t *ctx, const unsigned char *stamp, apr_t
     return APR_SUCCESS;
 }
 
-static apr_status_t read_plain(djs_ctx_t *ctx, djs_bytes_t plain, djs_bytes_t *data,
-                               apr_time_t *sealed_at)
+static apr_status_t read_plain(djs_ctx_t *ctx, djs_bytes_t plain, djs_bytes_t *data)
 {
     djs_bytes_t rest = djs_bytes_of(plain.data + PLAIN_HEAD, plain.len - PLAIN_HEAD);
-    apr_time_t when = 0;
-    apr_status_t rv = read_stamp(ctx, (const unsigned char *)plain.data + PACKED_LEN, &when);
+    apr_status_t rv = APR_SUCCESS;
+
+    if (plain.data[0] != 0 && plain.data[0] != 1) {
+        return djs_fail(ctx, DJS_EFORMAT, "sealed text that is packed in an unknown way");
+    }
+    if (plain.data[0] == 1) {
+        rv = djs_inflate(ctx, rest, DJS_INFLATE_MAX, &rest);
+    }
+    if (rv == APR_SUCCESS) {
+        *data = rest;
+    }
+    return rv;
+}
+
+/* The plain text of a genuine one, and the key that sealed it. */
+static apr_status_t unseal(djs_ctx_t *ctx, const djs_sealer_t *sealer, const char *name,
+                           djs_bytes_t text, int *key, djs_bytes_t *plain)
+{
+    apr_status_t rv = DJS_EBADSIG;
+    djs_bytes_t message;
+    apr_size_t len;
+    char *room;
+    int i;
+
+    *plain = djs_bytes_of(NULL, 0);
+    if (sealer->keys == NULL) {
+        return fail_openssl(ctx);
+    }
+    if (!decode(ctx, text, &message)) {
+        return djs_fail(ctx, DJS_EBADSIG, "this is no sealed text");
+    }
+    len = message.len - HEAD_LEN - TAG_LEN;
+    room = apr_palloc(ctx->pool, len);
+    djs_secret_wipe_with(ctx->pool, room, len);
+    for (i = 0; i < sealer->count && rv == DJS_EBADSIG; i++) {
+        rv = open_with(ctx, sealer->keys[i], name, message, (unsigned char *)room);
+    }
+    if (rv == DJS_EBADSIG) {
+        return djs_fail(ctx, rv, "no key of %d sealed this text for this name", sealer->count);
+    }
+    if (rv == APR_SUCCESS) {
+        *key = i - 1;
+        *plain = djs_bytes_of(room, len);
+    }
+    return rv;
+}
+
+/* What can be told of the text is told even when its data cannot be read. */
+static apr_status_t read_text(djs_ctx_t *ctx, const djs_sealer_t *sealer, const char *name,
+                              djs_bytes_t text, opened_t *opened)
+{
+    djs_bytes_t plain;
+    apr_status_t rv = unseal(ctx, sealer, name, text, &opened->key, &plain);
 
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    if (sealed_at != NULL) {
-        *sealed_at = when;
-    }
-    if (plain.data[0] == 0) {
-        *data = rest;
-        return APR_SUCCESS;
-    }
-    if (plain.data[0] != 1) {
-        return djs_fail(ctx, DJS_EFORMAT, "sealed text that is packed in an unknown way");
-    }
-    rv = djs_inflate(ctx, rest, DJS_INFLATE_MAX, &rest);
+    rv = read_stamp(ctx, (const unsigned char *)plain.data + PACKED_LEN, &opened->when);
     if (rv == APR_SUCCESS) {
-        *data = rest;
+        rv = read_plain(ctx, plain, &opened->data);
+    }
+    if (rv == APR_SUCCESS) {
+        remember(ctx, sealer, name, text, opened);
     }
     return rv;
 }
@@ -185,52 +292,29 @@ apr_status_t djs_seal_loads(djs_ctx_t *ctx, const djs_sealer_t *sealer, const ch
                             djs_bytes_t text, djs_bytes_t *data, int *key_index,
                             apr_time_t *sealed_at)
 {
-    apr_status_t rv = DJS_EBADSIG;
-    djs_bytes_t message;
-    apr_size_t plain_len;
-    char *plain;
-    int i;
+    opened_t opened = { .key = -1 };
+    apr_status_t rv = APR_SUCCESS;
 
     if (text.len > DJS_SEALED_TEXT_MAX) {
         return djs_fail(ctx, DJS_ELIMIT, "sealed text of %" APR_SIZE_T_FMT
                         " bytes, allowed are %d", text.len, DJS_SEALED_TEXT_MAX);
     }
-    if (sealer->keys == NULL) {
-        return fail_openssl(ctx);
+    if (!recall(ctx, sealer, name, text, &opened)) {
+        rv = read_text(ctx, sealer, name, text, &opened);
     }
-    if (!decode(ctx, text, &message)) {
-        return djs_fail(ctx, DJS_EBADSIG, "this is no sealed text");
+    if (opened.key >= 0 && key_index != NULL) {
+        *key_index = opened.key;
     }
-    plain_len = message.len - HEAD_LEN - TAG_LEN;
-    plain = apr_palloc(ctx->pool, plain_len);
-    djs_secret_wipe_with(ctx->pool, plain, plain_len);
-    for (i = 0; i < sealer->count && rv == DJS_EBADSIG; i++) {
-        rv = open_with(ctx, sealer->keys[i], name, message, (unsigned char *)plain);
+    if (opened.key >= 0 && sealed_at != NULL) {
+        *sealed_at = opened.when;
     }
-    if (rv == DJS_EBADSIG) {
-        return djs_fail(ctx, rv, "no key of %d sealed this text for this name", sealer->count);
+    if (rv == APR_SUCCESS) {
+        *data = opened.data;
     }
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    if (key_index != NULL) {
-        *key_index = i - 1;
-    }
-    return read_plain(ctx, djs_bytes_of(plain, plain_len), data, sealed_at);
+    return rv;
 }
 
 /* ---- Writing --------------------------------------------------------------------------------- */
-
-static void put_stamp(apr_time_t when, unsigned char *stamp)
-{
-    apr_uint64_t bits = (apr_uint64_t)apr_time_sec(when);
-    int i;
-
-    for (i = STAMP_LEN; i > 0; i--) {
-        stamp[i - 1] = (unsigned char)bits;
-        bits >>= 8;
-    }
-}
 
 apr_status_t djs_seal_dumps(djs_ctx_t *ctx, const djs_sealer_t *sealer, const char *name,
                             djs_bytes_t data, djs_bytes_t *text)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "encode.h"
+#include "memo.h"
 #include "seal.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -201,6 +202,41 @@ static void the_limits_hold(void **state)
                   DJS_ELIMIT, "more could not be read again");
 }
 
+static void what_was_opened_once_is_known_for_this_name_and_these_keys_alone(void **state)
+{
+    test_t *test = *state;
+    djs_sealer_t *sealer = sealer_of(test, "secret", "old");
+    djs_sealer_t *stranger = sealer_of(test, "another", NULL);
+    char changed[] = BY_OLD;
+    djs_bytes_t data = djs_bytes("");
+    apr_time_t when = 0;
+    int key = -1, i;
+
+    test->ctx->memo = djs_memo_make(test->pool);
+    changed[sizeof(changed) - 2] ^= 1;
+    for (i = 0; i < 2; i++) { /* the second time from memory */
+        assert_status(test->ctx, djs_seal_loads(test->ctx, sealer, NAME, djs_bytes(BY_OLD), &data,
+                                                &key, &when), APR_SUCCESS, BY_OLD);
+        assert_bytes(data, djs_bytes("{\"a\":1}"), "the data");
+        assert_number(when, apr_time_from_sec(1735689600), "the time");
+        assert_number(key, 1, "the key");
+        data = djs_bytes("");
+        when = key = -1;
+    }
+    assert_true(djs_memo_find(test->ctx, sealer, djs_bytes(BY_OLD), &data, &key));
+    assert_status(NULL, djs_seal_loads(test->ctx, sealer, "other", djs_bytes(BY_OLD), &data, NULL,
+                                       NULL), DJS_EBADSIG, "for another cookie");
+    djs_forget(test->ctx);
+    assert_status(NULL, djs_seal_loads(test->ctx, sealer, NAME "2", djs_bytes(BY_OLD), &data, NULL,
+                                       NULL), DJS_EBADSIG, "for one whose name begins so");
+    djs_forget(test->ctx);
+    assert_status(NULL, djs_seal_loads(test->ctx, stranger, NAME, djs_bytes(BY_OLD), &data, NULL,
+                                       NULL), DJS_EBADSIG, "with other keys");
+    djs_forget(test->ctx);
+    assert_status(NULL, djs_seal_loads(test->ctx, sealer, NAME, djs_bytes(changed), &data, NULL,
+                                       NULL), DJS_EBADSIG, "another text of this length");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -211,6 +247,7 @@ int main(void)
         TEST(what_is_inside_cannot_be_seen),
         TEST(a_fallback_key_opens_and_the_secret_key_seals),
         TEST(the_limits_hold),
+        TEST(what_was_opened_once_is_known_for_this_name_and_these_keys_alone),
     };
 
     return RUN_TESTS(tests);
