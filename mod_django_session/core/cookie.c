@@ -76,6 +76,9 @@ static djs_bytes_t decode(djs_ctx_t *ctx, djs_bytes_t bytes)
 /* Python's str.isspace(). */
 static int is_space(apr_uint32_t c)
 {
+    if (c > 0x20 && c < 0x7f) { /* as nearly always */
+        return 0;
+    }
     return (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 ||
            c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
            c == 0x202f || c == 0x205f || c == 0x3000;
@@ -85,8 +88,12 @@ static int is_space(apr_uint32_t c)
 static int leading_space(djs_bytes_t text)
 {
     apr_uint32_t c;
-    int len = djs_utf8_next(text, &c);
+    int len;
 
+    if (text.len > 0 && (unsigned char)text.data[0] < 0x80) {
+        return is_space((unsigned char)text.data[0]);
+    }
+    len = djs_utf8_next(text, &c);
     return len > 0 && is_space(c) ? len : 0;
 }
 
@@ -186,17 +193,35 @@ static int next_piece(djs_bytes_t *rest, djs_bytes_t *piece)
     return 1;
 }
 
+/* Where the text behind the last ";" begins. By words: a cookie may be a whole session. */
+static apr_size_t last_start(djs_bytes_t text)
+{
+    const apr_uint64_t ones = APR_UINT64_C(0x0101010101010101);
+    apr_size_t start = text.len;
+    apr_uint64_t word;
+
+    for (; start >= sizeof(word); start -= sizeof(word)) {
+        memcpy(&word, text.data + start - sizeof(word), sizeof(word));
+        word ^= ones * ';';
+        if (((word - ones) & ~word & (ones << 7)) != 0) { /* one of its bytes is 0 */
+            break;
+        }
+    }
+    while (start > 0 && text.data[start - 1] != ';') {
+        start--;
+    }
+    return start;
+}
+
 /* Cut the last piece off. */
 static int last_piece(djs_bytes_t *rest, djs_bytes_t *piece)
 {
-    apr_size_t start = rest->len;
+    apr_size_t start;
 
     if (rest->data == NULL) {
         return 0;
     }
-    while (start > 0 && rest->data[start - 1] != ';') {
-        start--;
-    }
+    start = last_start(*rest);
     *piece = djs_bytes_of(rest->data + start, rest->len - start);
     *rest = start > 0 ? djs_bytes_of(rest->data, start - 1) : djs_bytes_of(NULL, 0);
     return 1;
@@ -473,7 +498,7 @@ const char *djs_cookie_delete(djs_ctx_t *ctx, const djs_settings_t *settings)
 
     look.httponly = 0;
     look.secure = needs_secure(&look);
-    return set_line(ctx, &look, "\"\"", djs_moment_http(ctx->pool, 0), "0");
+    return set_line(ctx, &look, "\"\"", "Thu, 01 Jan 1970 00:00:00 GMT", "0");
 }
 
 /* RFC 6265bis, 4.1.3 and 5.7. */

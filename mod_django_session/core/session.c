@@ -103,15 +103,13 @@ const char *djs_reason_name(djs_reason_t reason)
 
 /* --- making, asking --- */
 
-/* Characters of UTF-8: every byte but those that continue one. */
-static apr_size_t count_characters(const char *text)
+/* Has it so many characters of UTF-8? Every byte is one but those that continue one. */
+static int has_characters(const char *text, apr_size_t wanted)
 {
-    apr_size_t count = 0;
-
-    for (; *text != '\0'; text++) {
-        count += ((unsigned char)*text & 0xc0) != 0x80;
+    for (; *text != '\0' && wanted > 0; text++) {
+        wanted -= ((unsigned char)*text & 0xc0) != 0x80;
     }
-    return count;
+    return wanted == 0;
 }
 
 static const char *copy_key(apr_pool_t *pool, const char *key)
@@ -134,7 +132,7 @@ djs_session_t *djs_session_make(djs_ctx_t *ctx, const djs_site_t *site, const ch
     session->candidates = apr_array_make(ctx->pool, count, sizeof(const char *));
     session->reason = count > 0 ? DJS_REASON_BAD_KEY : DJS_REASON_NO_COOKIE;
     for (i = 0; i < count; i++) {
-        if (count_characters(keys[i]) >= DJS_SESSION_KEY_MIN) {
+        if (has_characters(keys[i], DJS_SESSION_KEY_MIN)) {
             APR_ARRAY_PUSH(session->candidates, const char *) = copy_key(ctx->pool, keys[i]);
         }
     }

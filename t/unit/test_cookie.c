@@ -122,6 +122,27 @@ static void our_cookie_is_found_between_semicolons_only(void **state)
                   "a cookie that is no text came nevertheless");
 }
 
+static void our_cookie_is_found_wherever_it_stands(void **state)
+{
+    test_t *test = *state;
+    apr_array_header_t *found;
+    int before, behind;
+
+    for (before = 0; before < 20; before++) {
+        for (behind = 0; behind < 20; behind++) {
+            const char *header = apr_psprintf(test->pool, "%.*s;id=first;id=%.*s;%.*s", before,
+                                              "a=bcdefghijklmnopqrstuvwxyz", behind,
+                                              "0123456789012345678901234567", behind,
+                                              "z:::::::::::<<<<<<<<<<<<<");
+
+            found = djs_cookie_find(test->ctx, header, "id");
+            assert_int_equal(found->nelts, 2);
+            assert_number(strlen(APR_ARRAY_IDX(found, 0, const char *)), behind, header);
+            assert_text(APR_ARRAY_IDX(found, 1, const char *), "first", header);
+        }
+    }
+}
+
 static void removed_cookies_leave_the_others_byte_for_byte(void **state)
 {
     static const char *const names[] = { "sid", "csrftoken" };
@@ -352,6 +373,7 @@ int main(void)
         TEST(every_header_of_the_vectors_is_read_as_django_reads_it),
         TEST(a_value_is_stripped_decoded_and_unquoted_as_python_does),
         TEST(our_cookie_is_found_between_semicolons_only),
+        TEST(our_cookie_is_found_wherever_it_stands),
         TEST(removed_cookies_leave_the_others_byte_for_byte),
         TEST(every_line_of_the_vectors_is_written_as_django_writes_it),
         TEST(partitioned_comes_last_and_its_deletion_is_secure),
