@@ -138,6 +138,12 @@ static apr_status_t try_once(djs_ctx_t *ctx, const job_t *job)
     return APR_SUCCESS;
 }
 
+int djs_middleware_may_write(const djs_middleware_t *mw, const djs_update_t *update)
+{
+    return (update != NULL && !djs_update_is_empty(update)) || djs_session_modified(mw->session) ||
+           djs_session_owes(mw->session) || mw->site->settings->save_every_request;
+}
+
 /* Until it is stored, but not for ever. */
 static apr_status_t try_often(djs_ctx_t *ctx, const job_t *job)
 {
@@ -234,7 +240,7 @@ apr_status_t djs_middleware_finish(djs_ctx_t *ctx, djs_middleware_t *mw, int sta
         finish_failed(ctx, &job);
         return APR_SUCCESS;
     }
-    rv = try_often(ctx, &job);
+    rv = djs_middleware_may_write(mw, update) ? try_often(ctx, &job) : try_once(ctx, &job);
     if (rv == DJS_EINTERRUPTED && upkeep && job.update == NULL) {
         djs_forget(ctx);
         return APR_SUCCESS; /* another request did the same, and sends the cookie */

@@ -63,6 +63,12 @@ djs_middleware_t *djs_middleware_begin_with(djs_ctx_t *ctx, const djs_site_t *si
                                             const char *cookie_header, const char *key);
 
 /**
+ * 0: with this update (may be NULL) finish surely saves nothing, as for nearly all requests; then it
+ * need not be told whether the request is secure.
+ */
+int djs_middleware_may_write(const djs_middleware_t *mw, const djs_update_t *update);
+
+/**
  * Apply the application's update, if any, save if Django would, say what to send.
  *
  * @param status   of the application's answer; 500 and above: nothing is applied or saved

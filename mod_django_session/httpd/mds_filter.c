@@ -267,11 +267,12 @@ static void finish_session(request_rec *r, mds_request_t *request, mds_session_t
     const djs_settings_t *settings = session->site->settings;
     int status = request->status ? request->status : r->status;
     int app_cookie = mds_sets_cookie(r, settings->cookie_name);
+    int secure = djs_middleware_may_write(session->middleware, update) && mds_is_secure(r);
     djs_answer_t answer = { .status = 0 };
     apr_status_t rv;
 
-    rv = djs_middleware_finish(ctx, session->middleware, status, mds_is_secure(r), update,
-                               app_cookie, &answer);
+    rv = djs_middleware_finish(ctx, session->middleware, status, secure, update, app_cookie,
+                               &answer);
     if (rv != APR_SUCCESS) {
         log_failure(r, session, rv, ctx->problem);
         djs_forget(ctx);
