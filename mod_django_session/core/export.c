@@ -189,34 +189,39 @@ typedef struct teller_t {
     apr_size_t overflow; /* size of the largest value that was left out */
 } teller_t;
 
-/* @a value NULL, or one that is too large: make sure that nobody else says anything. */
-static void tell(teller_t *teller, const char *name, const char *value)
+/* NULL for one that is too large. */
+static const char *limited(teller_t *teller, const char *value)
 {
     const apr_size_t most = teller->is_header ? DJS_EXPORT_HEADER_MAX : DJS_EXPORT_ENV_MAX;
     const apr_size_t len = value != NULL ? strlen(value) : 0;
 
     if (len > most) {
         teller->overflow = len > teller->overflow ? len : teller->overflow;
-        value = NULL;
+        return NULL;
     }
-    teller->put(teller->baton, name, value);
+    return value;
 }
 
-/* The same for a name of our own. */
+/* A name of our own, and a value that fits. NULL: make sure that nobody else says anything. */
+static void tell_fitting(teller_t *teller, const char *name, const char *value)
+{
+    if (teller->facts->add == NULL) {
+        teller->put(teller->baton, name, value);
+    }
+    else if (value != NULL) {
+        teller->facts->add(teller->baton, name, value);
+    }
+}
+
 static void tell_own(teller_t *teller, const char *name, const char *value)
 {
-    if (value != NULL || !teller->facts->cleared) {
-        tell(teller, name, value);
-    }
+    tell_fitting(teller, name, limited(teller, value));
 }
 
-/* The same for a text that may have any characters. */
-static void tell_text(teller_t *teller, const char *name, const char *text)
+/* The text of a selector or of a column: any characters. */
+static const char *text_for(const teller_t *teller, const char *text)
 {
-    if (text != NULL && teller->is_header) {
-        text = header_text(teller->ctx, text);
-    }
-    tell(teller, name, text);
+    return text != NULL && teller->is_header ? header_text(teller->ctx, text) : text;
 }
 
 static void tell_rules(teller_t *teller, const djs_export_conf_t *conf, const djs_value_t *data)
@@ -227,7 +232,10 @@ static void tell_rules(teller_t *teller, const djs_export_conf_t *conf, const dj
         const djs_export_rule_t *rule = &APR_ARRAY_IDX(conf->rules, i, djs_export_rule_t);
         const djs_value_t *value = data != NULL ? djs_value_select(data, rule->selector) : NULL;
 
-        tell_text(teller, rule->name, value != NULL ? djs_export_text(teller->ctx, value) : NULL);
+        teller->put(teller->baton, rule->name,
+                    limited(teller, text_for(teller, value != NULL
+                                                         ? djs_export_text(teller->ctx, value)
+                                                         : NULL)));
     }
 }
 
@@ -257,9 +265,9 @@ static const djs_value_t *look(const teller_t *teller)
 /* What a request without a session is told, made without one. */
 static void tell_env_nobody(teller_t *teller, const djs_export_conf_t *conf)
 {
-    tell_own(teller, "DJANGO_SESSION_STATUS", djs_session_status_name(DJS_SESSION_NEW));
-    tell_own(teller, "DJANGO_SESSION_REASON", djs_reason_name(DJS_REASON_NO_COOKIE));
-    tell_own(teller, "DJANGO_SESSION", conf->whole ? "{}" : NULL);
+    tell_fitting(teller, "DJANGO_SESSION_STATUS", djs_session_status_name(DJS_SESSION_NEW));
+    tell_fitting(teller, "DJANGO_SESSION_REASON", djs_reason_name(DJS_REASON_NO_COOKIE));
+    tell_fitting(teller, "DJANGO_SESSION", conf->whole ? "{}" : NULL);
     tell_rules(teller, conf, NULL);
 }
 
@@ -296,6 +304,9 @@ static const char *groups_of(const teller_t *teller, djs_user_t *user)
 
 static void tell_env_user(teller_t *teller, djs_user_t *user)
 {
+    if (user == NULL && teller->facts->add != NULL) {
+        return;
+    }
     tell_own(teller, "DJANGO_USER_GROUPS", user != NULL ? groups_of(teller, user) : NULL);
     tell_own(teller, "DJANGO_USER", user != NULL ? user->username : NULL);
     tell_own(teller, "DJANGO_USER_ID", user != NULL ? user->id : NULL);
@@ -433,8 +444,8 @@ apr_status_t djs_export_headers(djs_ctx_t *ctx, const djs_export_facts_t *facts,
          djs_session_status_name(djs_session_status(facts->session)));
     tell_own(&teller, "Django-Session",
          data != NULL && conf->whole ? session_for_header(ctx, facts->site, data) : NULL);
-    tell_text(&teller, "Django-User", user != NULL ? user->username : NULL);
-    tell_text(&teller, "Django-User-Id", user != NULL ? user->id : NULL);
+    tell_own(&teller, "Django-User", text_for(&teller, user != NULL ? user->username : NULL));
+    tell_own(&teller, "Django-User-Id", text_for(&teller, user != NULL ? user->id : NULL));
     tell_own(&teller, "Django-User-Groups", user != NULL ? groups_of(&teller, user) : NULL);
     tell_rules(&teller, conf, data);
     tell_overflow(&teller, "Django-Session-Overflow", overflow);

@@ -20,16 +20,17 @@ typedef void (*djs_export_fn)(void *baton, const char *name, const char *value);
 /** Everything that is told about a request's session. */
 typedef struct djs_export_facts_t {
     const djs_site_t *site;
-    djs_session_t *session; /* NULL (environment only, and cleared): no session came */
+    djs_session_t *session; /* NULL (environment only): no session came */
     djs_user_t *user;       /* NULL: nobody, or users were not looked up */
     djs_reason_t reason;    /* of the login when there is none, else DJS_REASON_NONE */
-    int cleared;            /* nothing of our names is there: what has no value need not be told */
+    djs_export_fn add;      /* takes our own names, of which none is there yet: what has no value need
+                               not be told; NULL: as the others */
 } djs_export_facts_t;
 
 /**
  * DJANGO_SESSION_* and DJANGO_USER_* as settings->env says. Loads the session unless it says Off.
  * Every name is told: those that have no value now with NULL, so that nobody else's is taken for
- * ours, unless facts->cleared; those of selectors always. A value that is too large is left out;
+ * ours, unless there is facts->add; those of selectors always. A value that is too large is left out;
  * DJANGO_SESSION_OVERFLOW then has its size (of several the largest) and @a overflow (may be NULL)
  * gets it too, for the log, else 0. A selected text with NUL or a lone surrogate is left out, too.
  * DJS_ESTORE: status `error` and its reason were told, nothing else.
@@ -52,6 +53,15 @@ apr_status_t djs_export_headers(djs_ctx_t *ctx, const djs_export_facts_t *facts,
  * @a custom (const char *; may be NULL), which administrators gave.
  */
 int djs_export_is_ours(const char *header, const apr_array_header_t *custom);
+
+/**
+ * 0: surely not, by its first letter. Each header of each request is asked for, nearly none is, and
+ * that is to cost nothing.
+ */
+static inline int djs_export_may_be_ours(const char *header, const apr_array_header_t *custom)
+{
+    return (*header | 0x20) == 'd' || (custom != NULL && custom->nelts > 0);
+}
 
 /**
  * A selected value as text (interface 2.3 and 8): a string as it is, numbers, true/false, "" for

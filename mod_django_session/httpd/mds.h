@@ -144,7 +144,10 @@ void mds_process_unlock(void);
 
 void mds_child_init(apr_pool_t *pchild, server_rec *server);
 
-mds_server_t *mds_server_of(const server_rec *server);
+static inline mds_server_t *mds_server_of(const server_rec *server)
+{
+    return ap_get_module_config(server->module_config, &django_session_module);
+}
 
 /** The view of a section on a virtual host; in @a pool when it is of an .htaccess file. */
 mds_view_t *mds_view_of(mds_dir_t *dir, mds_server_t *server, apr_pool_t *pool);
@@ -247,7 +250,7 @@ typedef struct mds_request_t {
     int status;                /* 0, or what it must be instead of the application's */
     int vary;                  /* it depends on the cookie */
     int told_nobody;           /* somebody looked for a session when none had come */
-    apr_array_header_t *cookies; /* Set-Cookie lines, const char *; NULL: those went with a 101 */
+    apr_array_header_t *cookies; /* Set-Cookie lines, const char *; NULL: none, or sent by a 101 */
     int told_headers;          /* request headers of ours are in headers_in */
     int hid_cookie;            /* headers_in has another Cookie than the client sent */
     mds_audience_t audience;   /* of the answer */
@@ -276,11 +279,27 @@ request_rec *mds_request_of(const djs_ctx_t *ctx);
 int mds_pre_connection(conn_rec *connection, void *socket);
 int mds_post_read_request(request_rec *r);
 
+/** For mds_request(), the first time that a request, subrequest or internal redirect is asked for it. */
+mds_request_t *mds_request_join(request_rec *r);
+
 /** The client's request that @a r is a part of. */
-mds_request_t *mds_request(request_rec *r);
+static inline mds_request_t *mds_request(request_rec *r)
+{
+    mds_request_t *request = ap_get_module_config(r->request_config, &django_session_module);
+
+    return request ? request : mds_request_join(r);
+}
 
 /** Its view of the configuration. */
-mds_view_t *mds_view(request_rec *r);
+static inline mds_view_t *mds_view(request_rec *r)
+{
+    mds_dir_t *dir = ap_get_module_config(r->per_dir_config, &django_session_module);
+    mds_view_t *view = mds_load(&dir->views);
+
+    /* Nearly always a section is of one virtual host. */
+    return view && view->server == mds_server_of(r->server)
+               ? view : mds_view_of(dir, mds_server_of(r->server), r->pool);
+}
 
 /**
  * The client's side of it is TLS: here, or before a proxy that the server's configuration trusts. No
@@ -506,12 +525,17 @@ void mds_note_look(request_rec *r, const mds_session_t *session);
 void mds_note_late_look(request_rec *r, const mds_session_t *session);
 /** Say so in the answer's headers: no cache may show it to others. */
 void mds_protect_answer(request_rec *r);
+/** Is there a mod_cache? */
+int mds_cache_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                          server_rec *server);
 /** Before a request's handler: keep from mod_cache what it would get before our filter. */
 void mds_guard_cache(request_rec *r);
 
 void mds_filter_register(void);        /* mds_filter.c */
 /** The answer has a Set-Cookie of this name. */
 int mds_sets_cookie(request_rec *r, const char *name);
+/** The answer is to have this Set-Cookie. */
+void mds_add_cookie(mds_request_t *request, const char *line);
 void mds_insert_filter(request_rec *r);
 /** The request has another address answer: what it asked for is judged now, and applied in the end. */
 void mds_keep_update(request_rec *r);

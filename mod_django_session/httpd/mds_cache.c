@@ -37,7 +37,10 @@ static int has_star(void *baton, const char *name, const char *value)
 /* httpd itself removes doubles when it sends the header. */
 static void vary_on_cookie(request_rec *r)
 {
-    if (apr_table_do(has_star, NULL, r->headers_out, "Vary", NULL)
+    if (!apr_table_get(r->headers_out, "Vary") && !apr_table_get(r->err_headers_out, "Vary")) {
+        apr_table_addn(r->headers_out, "Vary", "Cookie");
+    }
+    else if (apr_table_do(has_star, NULL, r->headers_out, "Vary", NULL)
         && apr_table_do(has_star, NULL, r->err_headers_out, "Vary", NULL)) {
         apr_table_mergen(r->headers_out, "Vary", "Cookie");
     }
@@ -89,7 +92,7 @@ static void withdraw_invitation(apr_table_t *table, const said_t *said)
     }
 }
 
-static void say_private(request_rec *r, int even_if_public)
+static void add_private(request_rec *r, int even_if_public)
 {
     said_t err = read_table(r, r->err_headers_out);
     said_t out = read_table(r, r->headers_out);
@@ -102,6 +105,17 @@ static void say_private(request_rec *r, int even_if_public)
     withdraw_invitation(r->headers_out, &out);
     if (!err.kept && !out.kept) {
         apr_table_mergen(in_err ? r->err_headers_out : r->headers_out, CACHE_CONTROL, "private");
+    }
+}
+
+static void say_private(request_rec *r, int even_if_public)
+{
+    if (apr_table_get(r->headers_out, CACHE_CONTROL)
+        || apr_table_get(r->err_headers_out, CACHE_CONTROL)) {
+        add_private(r, even_if_public);
+    }
+    else { /* as nearly always */
+        apr_table_addn(r->headers_out, CACHE_CONTROL, "private");
     }
 }
 
@@ -163,9 +177,23 @@ void mds_protect_answer(request_rec *r)
 
 /* ---- mod_cache where our filter is not between it and the application ---- */
 
+/* What SetOutputFilter CACHE puts among the filters; NULL: there is no mod_cache. */
+static const ap_filter_rec_t *marker;
+
+int mds_cache_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                          server_rec *server)
+{
+    (void)pconf;
+    (void)plog;
+    (void)ptemp;
+    (void)server;
+    marker = ap_get_output_filter_handle("CACHE");
+    return OK;
+}
+
 static int has_marker(const ap_filter_t *f)
 {
-    while (f && strcmp(f->frec->name, "cache") != 0) {
+    while (f && f->frec != marker) {
         f = f->next;
     }
     return f != NULL;
@@ -173,7 +201,7 @@ static int has_marker(const ap_filter_t *f)
 
 void mds_guard_cache(request_rec *r)
 {
-    if ((!r->main && !has_marker(r->output_filters))
+    if ((!r->main && (!marker || !has_marker(r->output_filters)))
         || (!mds_view(r)->on && !mds_is_our_auth(r))) {
         return;
     }

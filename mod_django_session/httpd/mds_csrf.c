@@ -428,8 +428,8 @@ static void store(request_rec *r, mds_request_t *request, const mds_csrf_t *csrf
     djs_ctx_t *ctx = &request->ctx;
 
     if (!csrf->session) {
-        APR_ARRAY_PUSH(request->cookies, const char *)
-            = djs_csrf_set_cookie(ctx, csrf->settings, mds_is_secure(r), csrf->stored);
+        mds_add_cookie(request,
+                       djs_csrf_set_cookie(ctx, csrf->settings, mds_is_secure(r), csrf->stored));
         request->vary = 1;
     }
     else if (csrf->stored != csrf->came) {

@@ -17,6 +17,12 @@ static void put(void *table, const char *name, const char *value)
     }
 }
 
+/* For a table without any of the family: then there is nothing to look for. */
+static void add(void *table, const char *name, const char *value)
+{
+    apr_table_addn(table, name, value);
+}
+
 /* As the core spells them; no administrator can have named one. */
 static int is_of_family(const char *name)
 {
@@ -24,7 +30,7 @@ static int is_of_family(const char *name)
            || strncmp(name, "Django-Session", 14) == 0 || strncmp(name, "Django-User", 11) == 0;
 }
 
-/* put() for a table without any of the family: then there is nothing to look for. */
+/* The same for names that may be an administrator's. */
 static void put_into_cleared(void *table, const char *name, const char *value)
 {
     if (value && is_of_family(name)) {
@@ -73,7 +79,7 @@ static djs_export_facts_t facts_of(const mds_view_t *view, const mds_session_t *
         .session = session->middleware->session,
         .user = session->user,
         .reason = session->reason,
-        .cleared = 1
+        .add = add
     };
 
     return facts;
@@ -176,7 +182,7 @@ static apr_status_t tell(request_rec *r, mds_request_t *request, const mds_view_
 /* The environment of a request with which no session came, without making one. 0: not so here. */
 static int tell_of_nobody(request_rec *r, mds_request_t *request, const mds_view_t *view)
 {
-    djs_export_facts_t facts = { .site = mds_load(&view->site), .cleared = 1 };
+    djs_export_facts_t facts = { .site = mds_load(&view->site), .add = add };
 
     if (!facts.site || view->settings->header->on
         || mds_may_have_session(request, view->settings)) {
@@ -210,29 +216,21 @@ static void forget_early(request_rec *r, mds_request_t *request)
     request->early = NULL;
 }
 
-/* By the say of the server's configuration and <Location>, which are known by now. */
-int mds_export_early(request_rec *r)
+static void tell_early(request_rec *r, mds_request_t *request)
 {
-    mds_request_t *request = mds_request(r);
     mds_session_t *session;
     mds_view_t *view;
 
-    if (request->unlocated == r) {
-        request->unlocated = NULL;
-    }
-    if (!mds_server_of(r->server)->early) {
-        return DECLINED;
-    }
     if (r->main) {
         forget_outer(r);
     }
     view = mds_view(r);
     if (!view->settings->env->on || (!view->on && !mds_is_our_auth(r))) {
-        return DECLINED;
+        return;
     }
     if (tell_of_nobody(r, request, view)) {
         request->early = view->settings;
-        return DECLINED;
+        return;
     }
     session = mds_session(r, view);
     if (session) {
@@ -241,6 +239,19 @@ int mds_export_early(request_rec *r)
         if (tell_env(r, request, view, session) != APR_SUCCESS) {
             mds_store_failed(r, session);
         }
+    }
+}
+
+/* By the say of the server's configuration and <Location>, which are known by now. */
+int mds_export_early(request_rec *r)
+{
+    mds_request_t *request = mds_request(r);
+
+    if (request->unlocated == r) {
+        request->unlocated = NULL;
+    }
+    if (mds_server_of(r->server)->early) {
+        tell_early(r, request);
     }
     return DECLINED;
 }
@@ -259,7 +270,7 @@ static int export(request_rec *r, mds_view_t *view)
     if (request->early) {
         forget_early(r, request);
     }
-    if (!view->on && !mds_is_our_auth(r) && settings->csrf == DJS_CSRF_MODE_OFF) {
+    if (!view->on && settings->csrf == DJS_CSRF_MODE_OFF && !mds_is_our_auth(r)) {
         return DECLINED;
     }
     answer = mds_expr_fixups(r, view);
@@ -291,9 +302,10 @@ static int export(request_rec *r, mds_view_t *view)
 int mds_fixups(request_rec *r)
 {
     mds_view_t *view = mds_view(r);
+    int checks = view->settings->csrf != DJS_CSRF_MODE_OFF;
     int answer = mds_preserve_fixups(r, view);
 
-    if (answer == DECLINED) {
+    if (answer == DECLINED && checks) {
         answer = mds_csrf_check(r, view);
     }
     if (answer == DECLINED) {
@@ -301,7 +313,7 @@ int mds_fixups(request_rec *r)
     }
     if (answer == DECLINED) {
         mds_inject_prepare(r, view);
-        answer = mds_csrf_tell(r, view);
+        answer = checks ? mds_csrf_tell(r, view) : DECLINED;
     }
     return answer;
 }

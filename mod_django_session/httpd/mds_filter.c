@@ -36,14 +36,14 @@ typedef struct taken_t {
 static int has_any(const apr_table_t *table, const char *prefix)
 {
     const apr_array_header_t *all = apr_table_elts(table);
-    apr_size_t len = strlen(prefix);
     int i;
 
     for (i = 0; i < all->nelts; i++) {
         const char *name = APR_ARRAY_IDX(all, i, apr_table_entry_t).key;
 
         /* Letters alone differ by this bit. */
-        if ((name[0] | 0x20) == (prefix[0] | 0x20) && strncasecmp(name, prefix, len) == 0) {
+        if ((name[0] | 0x20) == (prefix[0] | 0x20)
+            && strncasecmp(name, prefix, strlen(prefix)) == 0) {
             return 1;
         }
     }
@@ -143,6 +143,14 @@ static apr_status_t parse(djs_ctx_t *ctx, const taken_t *taken, djs_update_t *up
 
 /* ---- the answer's headers ---- */
 
+void mds_add_cookie(mds_request_t *request, const char *line)
+{
+    if (!request->cookies) {
+        request->cookies = apr_array_make(request->ctx.pool, 1, sizeof(const char *));
+    }
+    APR_ARRAY_PUSH(request->cookies, const char *) = line;
+}
+
 static int is_line(void *line, const char *header, const char *value)
 {
     (void)header;
@@ -151,6 +159,9 @@ static int is_line(void *line, const char *header, const char *value)
 
 static int has_cookie(request_rec *r, const char *line)
 {
+    if (!answer_has_any(r, "Set-Cookie")) { /* as nearly always */
+        return 0;
+    }
     return !apr_table_do(is_line, (void *)line, r->err_headers_out, "Set-Cookie", NULL)
            || !apr_table_do(is_line, (void *)line, r->headers_out, "Set-Cookie", NULL);
 }
@@ -296,7 +307,7 @@ static void finish_session(request_rec *r, mds_request_t *request, mds_session_t
         mds_narrow(r, MDS_FOR_ONE);
     }
     if (answer.set_cookie) {
-        APR_ARRAY_PUSH(request->cookies, const char *) = answer.set_cookie;
+        mds_add_cookie(request, answer.set_cookie);
     }
 }
 
@@ -348,6 +359,13 @@ void mds_keep_update(request_rec *r)
     }
 }
 
+/* Nothing has come, was made, or is asked for: most requests are such. */
+static int has_nothing(const mds_request_t *request, const taken_t *taken)
+{
+    return !request->cookie && !request->sessions && !request->url_key && !request->csrf
+           && !request->blind && is_empty(taken);
+}
+
 /*
  * Finish every session that the request met. What the answer must be and carry is kept in the
  * request: an answer that httpd makes in place of this one begins with empty tables of headers.
@@ -358,13 +376,20 @@ static void finish(request_rec *r, mds_request_t *request)
     mds_session_t *session;
 
     request->vary |= request->told_nobody;
-    request->cookies = apr_array_make(r->pool, 1, sizeof(const char *));
+    if (has_nothing(request, &taken)) {
+        return;
+    }
+    /*
+     * What was valid when it was read stays so, however long the application took; but the new
+     * end of a session counts from its saving, as Django's.
+     */
+    request->ctx.now = apr_time_now();
     accept_update(r, request, &taken);
     mds_csrf_finish(r, request);
     for (session = request->sessions; session; session = session->next) {
         finish_session(r, request, session, session->update);
     }
-    if (request->cookies->nelts > 0) {
+    if (request->cookies) {
         mds_narrow(r, MDS_FOR_ONE);
     }
     if (request->blind && (r->status == HTTP_UNAUTHORIZED || r->status == HTTP_FORBIDDEN)) {
@@ -462,14 +487,15 @@ int mds_finish_upgrade(request_rec *r, apr_table_t *headers, apr_array_header_t 
         return 0;
     }
     request->finished = 1;
-    request->ctx.now = apr_time_now();
     r->headers_out = headers;
     r->status = HTTP_SWITCHING_PROTOCOLS;
     finish(r, request);
     r->headers_out = headers_out;
     r->status = status;
-    apr_array_cat(cookies, request->cookies);
-    request->cookies = NULL;
+    if (request->cookies) {
+        apr_array_cat(cookies, request->cookies);
+        request->cookies = NULL;
+    }
     return request->status;
 }
 
@@ -491,11 +517,6 @@ static apr_status_t save_and_pass(ap_filter_t *f, apr_bucket_brigade *brigade)
     }
     else {
         request->finished = 1;
-        /*
-         * What was valid when it was read stays so, however long the application took; but the new
-         * end of a session counts from its saving, as Django's.
-         */
-        request->ctx.now = apr_time_now();
         finish(r, request);
         if (request->status) {
             return answer_instead(f, brigade, request->status);

@@ -265,7 +265,10 @@ static int find_page(const char *handler)
 {
     int i;
 
-    for (i = 0; handler && i < (int)(sizeof(pages) / sizeof(pages[0])); i++) {
+    if (!handler || *handler != 'd') { /* as nearly always */
+        return -1;
+    }
+    for (i = 0; i < (int)(sizeof(pages) / sizeof(pages[0])); i++) {
         if (strcmp(pages[i].handler, handler) == 0) {
             return i;
         }

@@ -58,20 +58,12 @@ static void edit(request_rec *r, const char *name, const char *mask, const char 
     }
 }
 
-int mds_take_param(request_rec *r)
+static void take(request_rec *r, const char *name)
 {
-    const char *value = NULL, *name;
-    mds_request_t *request;
+    mds_request_t *request = mds_request(r);
+    const char *value = NULL;
     request_rec *one;
 
-    if (r->main || !mds_server_of(r->server)->url_params) {
-        return DECLINED;
-    }
-    name = mds_view(r)->settings->url_param;
-    if (!name) {
-        return DECLINED;
-    }
-    request = mds_request(r);
     for (one = r; one; one = one->prev) {
         edit(one, name, NULL, &value);
     }
@@ -81,14 +73,27 @@ int mds_take_param(request_rec *r)
         /* mod_status shows the line. */
         ap_update_child_status(r->connection->sbh, SERVER_BUSY_WRITE, r);
     }
+}
+
+int mds_take_param(request_rec *r)
+{
+    const mds_view_t *view;
+
+    if (mds_server_of(r->server)->url_params && !r->main) {
+        view = mds_view(r);
+        if (view->settings->url_param) {
+            take(r, view->settings->url_param);
+        }
+    }
     return DECLINED;
 }
 
 int mds_take_param_of_file(request_rec *r)
 {
-    if (mds_server_of(r->server)->url_params) {
-        mds_request(r)->located = 1;
+    if (!mds_server_of(r->server)->url_params) {
+        return DECLINED;
     }
+    mds_request(r)->located = 1;
     return mds_take_param(r);
 }
 

@@ -23,6 +23,17 @@ int mds_may_log(mds_message_t message, apr_time_t now)
 
 /* ---- client headers ---- */
 
+/* Of "keep-alive" and "close", which nearly all are, no letter begins a name of ours. */
+static int may_name_ours(const char *connection, const apr_array_header_t *custom)
+{
+    if (!custom || custom->nelts == 0) {
+        while (*connection && !djs_export_may_be_ours(connection, NULL)) {
+            connection++;
+        }
+    }
+    return *connection != '\0';
+}
+
 /* The tokens of a Connection header that do not name a header of ours. */
 static const char *without_ours(apr_pool_t *pool, const char *connection,
                                 const apr_array_header_t *custom)
@@ -30,7 +41,10 @@ static const char *without_ours(apr_pool_t *pool, const char *connection,
     const char *kept = NULL;
     int dropped = 0;
 
-    if (!connection[strcspn(connection, ";, \t\"")]) { /* one, as nearly always */
+    if (!may_name_ours(connection, custom)) {
+        return NULL;
+    }
+    if (!connection[strcspn(connection, ";, \t\"")]) { /* one */
         return djs_export_is_ours(connection, custom) ? "" : NULL;
     }
     while (*connection) {
@@ -58,7 +72,7 @@ void mds_strip_table(apr_table_t *table, const apr_array_header_t *custom)
     for (i = all->nelts - 1; i >= 0; i--) {
         const char *name = APR_ARRAY_IDX(all, i, apr_table_entry_t).key;
 
-        if (djs_export_is_ours(name, custom)) {
+        if (djs_export_may_be_ours(name, custom) && djs_export_is_ours(name, custom)) {
             apr_table_unset(table, name);
             i = all->nelts; /* it may have had doubles: begin anew */
         }
@@ -180,7 +194,7 @@ static request_rec *first_of(request_rec *r)
     return r;
 }
 
-mds_request_t *mds_request(request_rec *r)
+mds_request_t *mds_request_join(request_rec *r)
 {
     request_rec *first = first_of(r);
     mds_request_t *request = ap_get_module_config(first->request_config, &django_session_module);
@@ -194,6 +208,7 @@ mds_request_t *mds_request(request_rec *r)
         request->cookie = apr_table_get(first->headers_in, "Cookie");
         ap_set_module_config(first->request_config, &django_session_module, request);
     }
+    ap_set_module_config(r->request_config, &django_session_module, request);
     return request;
 }
 
@@ -219,12 +234,6 @@ int mds_post_read_request(request_rec *r)
         mds_keep_update(r->prev);
     }
     return DECLINED;
-}
-
-mds_view_t *mds_view(request_rec *r)
-{
-    return mds_view_of(ap_get_module_config(r->per_dir_config, &django_session_module),
-                       mds_server_of(r->server), r->pool);
 }
 
 int mds_is_our_auth(request_rec *r)

@@ -127,11 +127,6 @@ void mds_child_init(apr_pool_t *pchild, server_rec *server)
 
 /* ---- mod_dbd ---- */
 
-mds_server_t *mds_server_of(const server_rec *server)
-{
-    return ap_get_module_config(server->module_config, &django_session_module);
-}
-
 static djs_dbd_lent_t as_lent(ap_dbd_t *connection)
 {
     djs_dbd_lent_t lent = { connection->driver, connection->handle, connection->pool, connection };

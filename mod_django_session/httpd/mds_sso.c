@@ -304,14 +304,11 @@ static int visited(visit_t *visit)
     return to ? issue(visit, to) : begin(visit);
 }
 
-static int handle(request_rec *r)
+static int answer(request_rec *r)
 {
     visit_t visit = { .r = r };
     const char *host = apr_table_get(r->headers_in, "Host");
 
-    if (strcmp(r->handler, HANDLER) != 0) {
-        return DECLINED;
-    }
     keep_secret(r);
     ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, -1);
     if (r->method_number != M_GET || r->header_only) {
@@ -339,6 +336,11 @@ static int handle(request_rec *r)
     visit.cookie = find_cookie(&visit);
     visit.next = local_path(param(r, "next"));
     return visited(&visit);
+}
+
+static int handle(request_rec *r)
+{
+    return strcmp(r->handler, HANDLER) == 0 ? answer(r) : DECLINED;
 }
 
 void mds_sso_register(void)

@@ -24,6 +24,8 @@ static void register_hooks(apr_pool_t *pool)
     ap_hook_test_config(mds_dump_config, NULL, NULL, APR_HOOK_MIDDLE);
     /* mds_shm.c: before there are children */
     ap_hook_post_config(mds_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    /* mds_cache.c */
+    ap_hook_post_config(mds_cache_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     /* mds_clear.c: registered before mod_watchdog looks; told of the end before all threads are */
     ap_hook_post_config(mds_clear_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(mds_clear_child_init, NULL, NULL, APR_HOOK_REALLY_LAST);

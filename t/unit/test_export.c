@@ -292,6 +292,62 @@ static void a_store_that_is_down_tells_an_error_and_nothing_else(void **state)
     assert_int_equal(apr_table_elts(scene->told)->nelts, 3);
 }
 
+/* Takes what there is: a name without a value would be a crash. */
+static void add_value(void *baton, const char *name, const char *value)
+{
+    scene_t *scene = baton;
+
+    assert_non_null(value);
+    apr_table_addn(scene->told, name, value);
+}
+
+static void assert_same_told(const scene_t *a, const scene_t *b)
+{
+    const apr_array_header_t *all = apr_table_elts(a->told);
+    int i;
+
+    assert_int_equal(all->nelts, apr_table_elts(b->told)->nelts);
+    for (i = 0; i < all->nelts; i++) {
+        const apr_table_entry_t *entry = &APR_ARRAY_IDX(all, i, apr_table_entry_t);
+
+        assert_text(apr_table_get(b->told, entry->key), entry->val, entry->key);
+    }
+}
+
+static void where_none_of_our_names_is_only_those_with_a_value_are_told(void **state)
+{
+    static const char *const some[] = { "On", "a", "gone", NULL };
+    test_t *test = *state;
+    scene_t *scene = scene_of(test, "{\"a\":1}", some, some);
+    scene_t *cleared = scene_of(test, "{\"a\":1}", some, some);
+
+    cleared->facts.add = add_value;
+    tell_env(test, scene, NULL);
+    tell_env(test, cleared, NULL);
+    tell_headers(test, scene, NULL);
+    tell_headers(test, cleared, NULL);
+    assert_same_told(scene, cleared);
+    assert_told(cleared, "DJANGO_SESSION_GONE", NULL); /* may be a name of the administrator's */
+    assert_told(cleared, "Django-Session-Gone", NULL);
+    assert_null(apr_table_get(cleared->unset, "DJANGO_USER"));
+    assert_null(apr_table_get(cleared->unset, "Django-User"));
+}
+
+static void a_request_without_a_session_is_told_as_one_whose_session_is_new(void **state)
+{
+    static const char *const some[] = { "On", "a", NULL };
+    test_t *test = *state;
+    scene_t *scene = scene_of(test, NULL, some, off);
+    scene_t *without = scene_of(test, NULL, some, off);
+
+    without->facts.session = NULL;
+    tell_env(test, scene, NULL);
+    tell_env(test, without, NULL);
+    assert_same_told(scene, without);
+    assert_told(without, "DJANGO_SESSION_REASON", "no-cookie");
+    assert_told(without, "DJANGO_SESSION_A", NULL);
+}
+
 static void off_tells_nothing_and_reads_nothing(void **state)
 {
     test_t *test = *state;
@@ -583,6 +639,8 @@ int main(void)
         TEST(an_unreadable_session_is_invalid_and_empty),
         TEST(an_end_that_is_of_no_use_is_not_told),
         TEST(a_store_that_is_down_tells_an_error_and_nothing_else),
+        TEST(where_none_of_our_names_is_only_those_with_a_value_are_told),
+        TEST(a_request_without_a_session_is_told_as_one_whose_session_is_new),
         TEST(off_tells_nothing_and_reads_nothing),
         TEST(selected_values_have_their_names),
         TEST(headers_are_the_same_facts),
