@@ -19,32 +19,54 @@
 /** As many items go into a container at once, as in Python. */
 #define BATCH 1000
 
-typedef struct writer_t {
-    djs_ctx_t *ctx;
-    apr_pool_t *scratch;
-    int protocol;
-    char *data;
-    apr_size_t len, size;
-    djs_value_t *memo; /* dict: text, or address_t, or a class's name → number */
-    apr_status_t failed;
-} writer_t;
+/** A memo of so many is searched from end to end. */
+#define FEW 48
 
 /* Keys of the memo that are no text begin with bytes that are in no UTF-8. */
 typedef struct address_t {
     char text[1 + sizeof(void *)];
 } address_t;
 
+typedef struct writer_t {
+    djs_ctx_t *ctx;
+    apr_pool_t *scratch; /* NULL: nothing has needed it yet */
+    int protocol;
+    char *data;
+    apr_size_t len, size;
+    /* The memo: text, or address_t, or a class's name → number. Few are in an array, in the order of
+       their numbers; when there are more all of them move to a dict. */
+    apr_size_t count;
+    apr_uint32_t tags[FEW]; /* equal for equal keys, and seldom else */
+    djs_bytes_t keys[FEW];
+    address_t addresses[FEW];
+    djs_value_t *memo; /* NULL: few */
+    apr_status_t failed;
+} writer_t;
+
+static apr_pool_t *scratch(writer_t *to)
+{
+    if (to->scratch == NULL) {
+        apr_pool_create(&to->scratch, to->ctx->pool);
+    }
+    return to->scratch;
+}
+
 /* ---- Bytes ----------------------------------------------------------------------------------- */
 
-static void put(writer_t *to, const void *data, apr_size_t len)
+static void grow(writer_t *to, apr_size_t len)
+{
+    char *larger;
+
+    to->size = (to->len + len) * 2;
+    larger = apr_palloc(to->ctx->pool, to->size);
+    memcpy(larger, to->data, to->len);
+    to->data = larger;
+}
+
+static inline void put(writer_t *to, const void *data, apr_size_t len)
 {
     if (to->size - to->len < len) {
-        char *larger;
-
-        to->size = (to->len + len) * 2;
-        larger = apr_palloc(to->ctx->pool, to->size);
-        memcpy(larger, to->data, to->len);
-        to->data = larger;
+        grow(to, len);
     }
     if (len > 0) {
         memcpy(to->data + to->len, data, len);
@@ -52,7 +74,7 @@ static void put(writer_t *to, const void *data, apr_size_t len)
     }
 }
 
-static void put_code(writer_t *to, int code)
+static inline void put_code(writer_t *to, int code)
 {
     const char byte = (char)code;
 
@@ -60,7 +82,7 @@ static void put_code(writer_t *to, int code)
 }
 
 /* Little-endian. */
-static void put_number(writer_t *to, apr_uint64_t number, int width)
+static inline void put_number(writer_t *to, apr_uint64_t number, int width)
 {
     for (; width > 0; width--, number >>= 8) {
         put_code(to, (int)(number & 0xff));
@@ -84,12 +106,52 @@ static djs_bytes_t key_of(address_t *address, const djs_value_t *value)
     return djs_bytes_of(address->text, sizeof(address->text));
 }
 
+/* Of the beginning, the end and the length. */
+static apr_uint32_t tag_of(djs_bytes_t key)
+{
+    apr_uint64_t first = 0, last = 0;
+    apr_size_t i;
+
+    if (key.len >= sizeof(first)) {
+        memcpy(&first, key.data, sizeof(first));
+        memcpy(&last, key.data + key.len - sizeof(last), sizeof(last));
+    }
+    for (i = 0; key.len < sizeof(first) && i < key.len; i++) {
+        first = first << 8 | (unsigned char)key.data[i];
+    }
+    first = (first ^ (last << 7 | last >> 57) ^ key.len) * APR_UINT64_C(0x9e3779b97f4a7c15);
+    return (apr_uint32_t)(first >> 32);
+}
+
+static void put_in_dict(writer_t *to, djs_bytes_t key, apr_size_t number)
+{
+    djs_value_put(to->memo, key, djs_value_make_int(scratch(to), (apr_int64_t)number));
+}
+
+static void keep(writer_t *to, djs_bytes_t key, apr_size_t number)
+{
+    apr_size_t i;
+
+    if (number < FEW) {
+        to->tags[number] = tag_of(key);
+        to->keys[number] = key;
+        return;
+    }
+    if (to->memo == NULL) {
+        to->memo = djs_value_make_dict(scratch(to));
+        for (i = 0; i < FEW; i++) {
+            put_in_dict(to, to->keys[i], i);
+        }
+    }
+    put_in_dict(to, key, number);
+}
+
 /* Numbers what was written last. The key is borrowed. */
 static void remember(writer_t *to, djs_bytes_t key)
 {
-    const apr_size_t number = djs_value_len(to->memo);
+    const apr_size_t number = to->count++;
 
-    djs_value_put(to->memo, key, djs_value_make_int(to->scratch, (apr_int64_t)number));
+    keep(to, key, number);
     if (to->protocol >= 4) {
         put_code(to, 0x94); /* MEMOIZE */
         return;
@@ -100,23 +162,53 @@ static void remember(writer_t *to, djs_bytes_t key)
 
 static void remember_value(writer_t *to, const djs_value_t *value)
 {
-    address_t address;
+    address_t *address = to->count < FEW ? &to->addresses[to->count]
+                                         : apr_palloc(scratch(to), sizeof(*address));
 
-    remember(to, djs_bytes_copy(to->scratch, key_of(&address, value)));
+    remember(to, key_of(address, value));
+}
+
+static int find_in_dict(const writer_t *to, djs_bytes_t key, apr_size_t *number)
+{
+    const djs_value_t *known = djs_value_get(to->memo, key);
+    apr_int64_t found = 0;
+
+    if (known == NULL) {
+        return 0;
+    }
+    (void)djs_value_int64(known, &found);
+    *number = (apr_size_t)found;
+    return 1;
+}
+
+static int find(const writer_t *to, djs_bytes_t key, apr_size_t *number)
+{
+    apr_uint32_t tag;
+    apr_size_t i;
+
+    if (to->memo != NULL) {
+        return find_in_dict(to, key, number);
+    }
+    tag = tag_of(key);
+    for (i = 0; i < to->count; i++) {
+        if (to->tags[i] == tag && djs_bytes_equal(to->keys[i], key)) {
+            *number = i;
+            return 1;
+        }
+    }
+    return 0;
 }
 
 /* 1: it has been written before, and is taken from the memo. */
 static int recall(writer_t *to, djs_bytes_t key)
 {
-    const djs_value_t *known = djs_value_get(to->memo, key);
-    apr_int64_t number = 0;
+    apr_size_t number = 0;
 
-    if (known == NULL) {
+    if (!find(to, key, &number)) {
         return 0;
     }
-    (void)djs_value_int64(known, &number);
     put_code(to, number < 256 ? 'h' : 'j');
-    put_number(to, (apr_uint64_t)number, number < 256 ? 1 : 4);
+    put_number(to, number, number < 256 ? 1 : 4);
     return 1;
 }
 
@@ -145,7 +237,7 @@ static void write_small_int(writer_t *to, apr_int64_t number)
 static void write_wide(writer_t *to, const BIGNUM *number)
 {
     const int negative = BN_is_negative(number), len = BN_num_bits(number) / 8 + 1;
-    unsigned char *bytes = apr_palloc(to->scratch, (apr_size_t)len);
+    unsigned char *bytes = apr_palloc(scratch(to), (apr_size_t)len);
     int i, carry = 1;
 
     BN_bn2lebinpad(number, bytes, len);
@@ -162,7 +254,7 @@ static void write_digits(writer_t *to, djs_bytes_t digits)
 {
     BIGNUM *number = NULL;
 
-    if (BN_dec2bn(&number, djs_bytes_copy(to->scratch, digits).data) == 0) {
+    if (BN_dec2bn(&number, djs_bytes_copy(scratch(to), digits).data) == 0) {
         to->failed = djs_fail(to->ctx, APR_ENOMEM, "OpenSSL cannot convert an integer");
     }
     else {
@@ -179,7 +271,7 @@ static void write_int(writer_t *to, const djs_value_t *value)
         write_small_int(to, number);
     }
     else {
-        write_digits(to, djs_value_int_digits(value, to->scratch));
+        write_digits(to, djs_value_int_digits(value, scratch(to)));
     }
 }
 
@@ -195,27 +287,12 @@ static void write_float(writer_t *to, double number)
     }
 }
 
-static int is_utf8(djs_bytes_t text)
-{
-    apr_uint32_t unused;
-
-    while (text.len > 0) {
-        const int used = (text.data[0] & 0x80) == 0 ? 1 : djs_utf8_next(text, &unused);
-
-        if (used == 0) {
-            return 0;
-        }
-        text = djs_bytes_of(text.data + used, text.len - (apr_size_t)used);
-    }
-    return 1;
-}
-
 static void write_text(writer_t *to, djs_bytes_t text)
 {
     if (recall(to, text)) {
         return;
     }
-    if (!is_utf8(text)) {
+    if (!djs_utf8_is_passable(text)) {
         to->failed = djs_fail(to->ctx, DJS_EFORMAT, "a text that is not UTF-8 cannot be pickled");
     }
     if (to->protocol >= 4 && text.len < 256) {
@@ -232,7 +309,7 @@ static void write_text(writer_t *to, djs_bytes_t text)
 static void write_class(writer_t *to, const char *module, const char *name)
 {
     /* No text begins with FE. */
-    const djs_bytes_t key = djs_bytes(apr_pstrcat(to->scratch, "\xfe", module, " ", name, NULL));
+    const djs_bytes_t key = djs_bytes(apr_pstrcat(scratch(to), "\xfe", module, " ", name, NULL));
 
     if (recall(to, key)) {
         return;
@@ -272,7 +349,7 @@ static void write_call(writer_t *to, int arguments)
 /* As protocol 2 has it: encode(text, "latin1"). */
 static void write_encoded(writer_t *to, djs_bytes_t bytes)
 {
-    char *text = apr_palloc(to->scratch, bytes.len * 2 + 1), *out = text;
+    char *text = apr_palloc(scratch(to), bytes.len * 2 + 1), *out = text;
     apr_size_t i;
 
     if (bytes.len == 0) {
@@ -651,24 +728,28 @@ static void write_value(writer_t *to, const djs_value_t *value)
 apr_status_t djs_pickle_dumps(djs_ctx_t *ctx, int protocol, const djs_value_t *value,
                               djs_bytes_t *pickle)
 {
-    writer_t to = { ctx, NULL, protocol, NULL, 0, 1024, NULL, APR_SUCCESS };
-    apr_status_t rv;
+    writer_t to;
 
     if (protocol < 2 || protocol > DJS_PICKLE_PROTOCOL_MAX) {
         return djs_fail(ctx, DJS_EINVAL, "pickle of protocol %d, written are 2 to %d", protocol,
                         DJS_PICKLE_PROTOCOL_MAX);
     }
-    rv = apr_pool_create(&to.scratch, ctx->pool);
-    if (rv != APR_SUCCESS) {
-        return djs_fail(ctx, rv, "no memory to write a pickle");
-    }
+    to.ctx = ctx;
+    to.scratch = NULL;
+    to.protocol = protocol;
+    to.len = 0;
+    to.size = 1024;
     to.data = apr_palloc(ctx->pool, to.size);
-    to.memo = djs_value_make_dict(to.scratch);
+    to.count = 0;
+    to.memo = NULL;
+    to.failed = APR_SUCCESS;
     put_code(&to, 0x80);
     put_code(&to, protocol);
     write_value(&to, value);
     put_code(&to, '.');
-    apr_pool_destroy(to.scratch);
+    if (to.scratch != NULL) {
+        apr_pool_destroy(to.scratch);
+    }
     *pickle = djs_bytes_of(to.data, to.len);
     return to.failed;
 }

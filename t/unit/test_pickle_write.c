@@ -168,6 +168,37 @@ static void what_is_shared_is_written_once(void **state)
     assert_ptr_equal(djs_value_at(value, 0), djs_value_at(value, 1));
 }
 
+/* Of few texts, of more, and of some that differ in the middle only: each twice, one behind the other. */
+static void a_text_is_written_once_however_many_there_are(void **state)
+{
+    static const struct { int count; const char *around; } cases[] = {
+        { 1, "" }, { 46, "" }, { 47, "" }, { 48, "" }, { 49, "" }, { 300, "" },
+        { 40, "the same on both sides" }, { 60, "the same on both sides" },
+    };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        djs_value_t *list = djs_value_make_list(test->pool), *back;
+        djs_bytes_t pickle;
+        int n;
+
+        for (n = 0; n < 2 * cases[i].count; n++) {
+            const char *text = apr_psprintf(test->pool, "%s%03d%s", cases[i].around,
+                                            n % cases[i].count, cases[i].around);
+
+            djs_value_append(list, djs_value_make_str(test->pool, djs_bytes(text)));
+        }
+        pickle = write_pickle(test, 4, list, cases[i].around);
+        back = read_pickle(test, pickle, cases[i].around);
+        assert_true(djs_value_same(list, back));
+        for (n = 0; n < cases[i].count; n++) {
+            assert_ptr_equal(djs_value_at(back, (apr_size_t)n),
+                             djs_value_at(back, (apr_size_t)(n + cases[i].count)));
+        }
+    }
+}
+
 static void a_changed_key_leaves_the_others_as_they_were(void **state)
 {
     static const char pickle[] = "\x80\x02}q\0(X\x01\0\0\0aK\1X\x01\0\0\0tcpytz\n_UTC\n)RK\x07" "Nu.";
@@ -204,6 +235,7 @@ int main(void)
         TEST(python_reads_back_what_it_wrote),
         TEST(what_json_has_is_pickled_as_well),
         TEST(what_is_shared_is_written_once),
+        TEST(a_text_is_written_once_however_many_there_are),
         TEST(a_changed_key_leaves_the_others_as_they_were),
         TEST(what_cannot_be_written_is_told),
     };
