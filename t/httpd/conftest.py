@@ -14,9 +14,14 @@ import harness  # noqa: E402
 
 #: DJS_KINDS: those of the databases that a test is run on for each
 KINDS = os.environ.get("DJS_KINDS", "sqlite postgresql mariadb").split()
+#: seconds after which a test hangs and not only waits: it fails, and the stacks of all threads are shown
+LIMIT = 3600 if os.environ.get("DJS_WRAP") else 300
+#: what takes longest, longest first: what is left for the end would keep one worker waiting
+LONG = ["test_hostile", "test_session", "test_browser", "test_store_outage", "test_restarts",
+        "test_update", "test_djsession", "test_lifecycle", "test_auth", "test_policy", "test_matrix"]
 
 
-def pytest_configure():
+def pytest_configure(config):
     """An end by a signal, a time limit's for example, is an end, too: what was started is stopped."""
     def leave(number, _):
         signal.signal(number, signal.SIG_IGN)
@@ -24,6 +29,15 @@ def pytest_configure():
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, leave)
+    if not config.pluginmanager.hasplugin("timeout"):
+        config.addinivalue_line("markers", "timeout: of pytest-timeout, without which nothing ends a hang")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LIMIT))
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -148,7 +148,7 @@ class CacheStore(Store):
     def directives(self):
         end = "/1" if self.kind is servers.Redis else ""
         return super().directives() + (
-            "DjangoSessionCache %s://127.0.0.1:%d%s format=%s prefix=site version=3\n"
+            "DjangoSessionCache %s://127.0.0.1:%d%s format=%s prefix=site version=3 timeout=60s\n"
             % (self.kind.driver, self.server.port, end, self.format))
 
     def close(self):

@@ -501,7 +501,7 @@ def test_each_engine_is_cleared_as_django_clears_it(site):
     add_expired(site, 2)
     site.database.execute("INSERT INTO tenant SELECT * FROM django_session")
     with servers.Memcached() as memcached:
-        cache = "DjangoSessionCache memcached://127.0.0.1:%d" % memcached.port
+        cache = "DjangoSessionCache memcached://127.0.0.1:%d timeout=60s" % memcached.port
         engines = {"rows": "db", "both": f"cached_db\nDjangoSessionTable tenant\n{cache}",
                    "memory": "cache\nDjangoSessionCache shm://memory?size=1m",
                    "memcached": f"cache\n{cache}", "cookies": "signed_cookies"}

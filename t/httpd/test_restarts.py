@@ -26,12 +26,13 @@ from harness import wait_until
 
 USERS = ["ada", "bob", "cyd", "dan", "eve", "fay"]
 LEAST = float(os.environ.get("DJS_RESTART_SECONDS", "0"))
-SLOWEST = 2.0 + 1.0  # DjangoSessionStoreTimeout's default; one connect and the application itself
+SLOWEST = 2.0 + 1.0  # DjangoSessionStoreTimeout, its default; one connect and the application itself
 RETURN_WITHIN = 1.0
 SERVED = 5  # so often, one after the other, is served
 
 CONFIG = """
 DjangoSession On
+DjangoSessionStoreTimeout 2s
 DjangoSessionUpdate Login
 <Location "/cgi/env">
 AuthType Django

@@ -33,17 +33,19 @@ APART = {
     "one prefix that begins as the other": ("DjangoSessionEngine cache\n", [
         "DjangoSessionCache @MEMCACHED@ prefix=site\n", "DjangoSessionCache @MEMCACHED@ prefix=site2\n"]),
     "prefixes in Redis": ("DjangoSessionEngine cache\n", [
-        "DjangoSessionCache @REDIS@/3 prefix=first\n", "DjangoSessionCache @REDIS@/3 prefix=second\n"]),
+        "DjangoSessionCache @REDIS@/3 timeout=60s prefix=first\n",
+        "DjangoSessionCache @REDIS@/3 timeout=60s prefix=second\n"]),
     "databases of Redis": ("DjangoSessionEngine cache\n", [
-        "DjangoSessionCache @REDIS@/1\n", "DjangoSessionCache @REDIS@/2\n"]),
+        "DjangoSessionCache @REDIS@/1 timeout=60s\n",
+        "DjangoSessionCache @REDIS@/2 timeout=60s\n"]),
     "shared memories": ("DjangoSessionEngine cache\n", [
         "DjangoSessionCache shm://first?size=1m\n", "DjangoSessionCache shm://second?size=1m\n"]),
     "prefixes in shared memory": ("DjangoSessionEngine cache\n", [
         "DjangoSessionCache shm://both?size=1m prefix=first\n",
         "DjangoSessionCache shm://both?size=1m prefix=second\n"]),
     "databases and prefixes": ("DjangoSessionEngine cached_db\n", [
-        "DBDParams @FIRST@\nDjangoSessionCache @REDIS@/4 prefix=first\n",
-        "DBDParams @SECOND@\nDjangoSessionCache @REDIS@/4 prefix=second\n"]),
+        "DBDParams @FIRST@\nDjangoSessionCache @REDIS@/4 timeout=60s prefix=first\n",
+        "DBDParams @SECOND@\nDjangoSessionCache @REDIS@/4 timeout=60s prefix=second\n"]),
     "keys of signed cookies": ("DjangoSessionEngine signed_cookies\n", [
         "DjangoSecretKey of-the-first\n", "DjangoSecretKey of-the-second\n"]),
     "keys of encrypted cookies": ("DjangoSessionEngine encrypted_cookies\n", [
@@ -120,7 +122,7 @@ def server(databases):
         config = "".join(virtual_host(host, both + own[i]) for case, (both, own) in APART.items()
                          for i, host in enumerate(hosts_of(case)))
         for name, value in (("FIRST", first.dbd[1]), ("SECOND", second.dbd[1]),
-                            ("MEMCACHED", "memcached://127.0.0.1:%d" % memcached.port),
+                            ("MEMCACHED", "memcached://127.0.0.1:%d timeout=60s" % memcached.port),
                             ("REDIS", "redis://127.0.0.1:%d" % redis.port)):
             config = config.replace("@%s@" % name, value)
         yield start(site, config)
