@@ -246,10 +246,11 @@ static apr_status_t find(users_db_t *db, djs_ctx_t *ctx, const wanted_t *wanted,
             return APR_NOTFOUND;
         }
         rv = look_up(db, ctx, known, stored, wanted, user);
-        if (rv == DJS_ESTORE && tries == 0 && has_changed(db, ctx, &known)) {
-            ctx->problem = problem;
-            rv = APR_SUCCESS;
+        if (rv != DJS_ESTORE || tries > 0 || !has_changed(db, ctx, &known)) {
+            return rv;
         }
+        ctx->problem = problem;
+        rv = APR_SUCCESS;
     }
     return rv;
 }

@@ -74,6 +74,42 @@ static void all_of_a_user_is_read(void **state)
     assert_number(user->last_login, TEST_NOW - apr_time_from_sec(3600) + 250000, "last login");
 }
 
+/* Called before each statement. */
+static int count_statement(void *data, djs_ctx_t *ctx, djs_dbd_lent_t *lent)
+{
+    (void)data, (void)lent;
+    ++*(int *)ctx->baton;
+    return 0;
+}
+
+static void a_user_is_found_by_one_statement(void **state)
+{
+    users_state_t *s = *state;
+    djs_ctx_t *ctx = s->test.ctx;
+    djs_dbd_source_t source;
+    djs_users_t *users;
+    djs_user_t *user;
+    int statements = 0;
+
+    assert_status(ctx, djs_dbd_direct_source(ctx, s->test.pool, s->which->driver, s->which->params,
+                                             &source), APR_SUCCESS, s->which->name);
+    source.held = count_statement;
+    ctx->baton = &statements;
+    assert_status(ctx, djs_database_open(ctx, s->test.pool, &source, s->which->driver, &s->database),
+                  APR_SUCCESS, s->which->name);
+    users = standard(s);
+    must_find(s, users, "7"); /* and what columns there are */
+    statements = 0;
+    must_find(s, users, "7");
+    assert_int_equal(statements, 1);
+    assert_status(ctx, users->ops->find_with_groups(users, ctx, "7", &user), APR_SUCCESS, "groups");
+    assert_int_equal(statements, 2);
+    assert_status(ctx, users->ops->find_by_name(users, ctx, "ada", &user), APR_SUCCESS, "name");
+    assert_int_equal(statements, 3);
+    must_not_find(s, users, "999");
+    assert_int_equal(statements, 4);
+}
+
 static void what_is_empty_or_null_is_read_as_such(void **state)
 {
     users_state_t *s = *state;
@@ -376,6 +412,7 @@ static int setup(void **state)
 
 static const database_row_t rows[] = {
     ON_EACH_DATABASE(all_of_a_user_is_read),
+    ON_EACH_DATABASE(a_user_is_found_by_one_statement),
     ON_EACH_DATABASE(what_is_empty_or_null_is_read_as_such),
     ON_EACH_DATABASE(integers_are_read_as_python_reads_them),
     ON_EACH_DATABASE(names_are_found_as_the_database_compares_them),
