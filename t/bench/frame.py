@@ -89,4 +89,5 @@ class Report:
             self.path.write_text(self.text())
 
     def text(self):
-        return "\n".join([self.first] + ["## %s\n\n%s\n" % pair for pair in self.sections.items()])
+        return "\n".join([self.first] + ["## %s\n\n%s\n" % pair for pair in self.sections.items()
+                                       if pair[1]])

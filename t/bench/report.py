@@ -39,6 +39,25 @@ def cpu_table(cpu, plan, workload):
                   "CPU µs of the store"], rows)
 
 
+def summary_table(figures, plan):
+    """@figures: {(target, workload): one number}. Of those of ours: to httpd alone, and what it adds to
+    what the cheapest peer on the same store adds."""
+    workloads = list(dict.fromkeys(workload for _, workload in figures))
+    rows = []
+    for name in [name for name in plan if plan[name].ours]:
+        cells = [name]
+        for workload in workloads:
+            base = base_of(figures, workload)
+            if (name, workload) in figures and base:
+                cells += ["%.2f" % (figures[name, workload] / base),
+                          to_best_peer(figures, plan, name, workload, base)]
+            else:
+                cells += ["", ""]
+        rows.append(cells)
+    return table(["target"] + [head for workload in workloads
+                               for head in (workload + ": to httpd alone", "added, to the best peer")], rows)
+
+
 def instruction_table(instructions, plan, workloads):
     names = list(dict.fromkeys(name for name, _ in instructions))
     rows = []

@@ -161,7 +161,7 @@ class Sizes:
     @staticmethod
     def store_of(name):
         return {"db on PostgreSQL": "postgres", "memcached": "memcached", "Redis": "redis",
-                "cached_db, memcached": "memcached"}.get(name, "")
+                "cached_db, memcached": "memcached postgres"}.get(name, "")
 
     def run_floor(self, form, size):
         """[stored bytes, µs of hashing, base64, inflating, parsing]"""

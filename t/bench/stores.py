@@ -16,7 +16,7 @@ SRC = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SRC / "t"))
 
 import servers  # noqa: E402
-from servers import TABLES, PostgreSQL  # noqa: E402,F401
+from servers import TABLES, PostgreSQL  # noqa: E402
 
 USER = "www-data"  # httpd's children
 LOGIN = "ada"      # t/unit/django_tables makes her
@@ -40,6 +40,13 @@ def processes_below(pid):
     return [pid] + [int(child) for child in out.split()]
 
 
+class ManyClients(PostgreSQL):
+    """All targets have their connections at the same time."""
+
+    def command(self):
+        return super().command() + ["-c", "max_connections=400"]
+
+
 class Stores:
     """All of them; closed as a whole."""
 
@@ -53,7 +60,7 @@ class Stores:
             raise
 
     def begin_all(self):
-        self.postgres = self.begin(servers.PostgreSQL)
+        self.postgres = self.begin(ManyClients)
         self.postgres.migrate()
         self.postgres.sql(PEER_TABLE)
         self.memcached = self.begin(servers.Memcached)
@@ -87,8 +94,9 @@ class Stores:
 
     @property
     def sqlite_dbd(self):
-        return dbd("sqlite3", self.sqlite, ["PRAGMA busy_timeout=10000",
-                                            "PRAGMA synchronous=NORMAL"])
+        # in this order: what answers with a row ends mod_dbd's list
+        return dbd("sqlite3", self.sqlite, ["PRAGMA synchronous=NORMAL",
+                                            "PRAGMA busy_timeout=10000"])
 
     @property
     def postgres_params(self):
@@ -101,10 +109,10 @@ class Stores:
 
     # ---- whose CPU time ----------------------------------------------------------------------
 
-    def processes(self, name):
-        """Of the store of this name; none for what lives in httpd itself."""
-        server = getattr(self, name, None) if name else None
-        return processes_below(server.process.pid) if hasattr(server, "process") else []
+    def processes(self, names):
+        """Of the stores of these names; none for what lives in httpd itself."""
+        return [pid for name in names.split()
+                for pid in processes_below(getattr(self, name).process.pid)]
 
     def close(self):
         for server in self.running:

@@ -10,7 +10,7 @@ import sqlite3
 import time
 from datetime import datetime, timedelta
 
-from stores import SECRET, PostgreSQL
+from stores import SECRET, ManyClients
 from targets import SESSION
 
 VALUES = 100
@@ -43,7 +43,7 @@ def live_keys(rows, count):
 
 # ---- PostgreSQL ------------------------------------------------------------------------------------
 
-class BigPostgreSQL(PostgreSQL):
+class BigPostgreSQL(ManyClients):
     """Set up as who has millions of rows does, and so that filling a table writes no log."""
 
     def command(self):

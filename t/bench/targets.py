@@ -103,7 +103,7 @@ class Target:
     cookie_name: str = ""      # "": no sessions
     cookie_of: str = ""        # the target whose session this one reads
     workloads: tuple = ALL
-    store: str = ""            # attribute of Stores, for its CPU time
+    store: str = ""            # attributes of Stores, for their CPU time
     peers: tuple = ()          # on the same store
     seen: str = ""             # what the application sees of the session
     expensive: bool = False    # so much that fewer requests tell as well
@@ -160,7 +160,8 @@ def our_targets(stores, module):
         make("Redis", cache(redis, "django-redis"), sqlite, store="redis",
              peers=("mod_auth_openidc, Redis",)),
         make("cached_db, memcached", 'DjangoSessionEngine cached_db\n'
-             'DjangoSessionCache "%s" format=pymemcache\n' % memcached, postgres, store="memcached"),
+             'DjangoSessionCache "%s" format=pymemcache\n' % memcached, postgres,
+             store="memcached postgres"),
     ] + [make(name + ", DjangoUserCache", engine + "DjangoUserCache 1min\n", users,
               # who has just logged in is not remembered for a minute; here he logged in elsewhere
               cookie_of="ours, " + name, workloads=("read", "protect"), **others)
@@ -258,7 +259,7 @@ def django_targets(stores):
                store="memcached"),
         django("Redis", "Redis", dict(sqlite, BENCH_ENGINE="cache", **redis), store="redis"),
         django("cached_db, memcached", "cached_db, memcached",
-               dict(postgres, BENCH_ENGINE="cached_db", **memcached), store="memcached"),
+               dict(postgres, BENCH_ENGINE="cached_db", **memcached), store="memcached postgres"),
     ]
 
 
