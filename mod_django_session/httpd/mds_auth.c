@@ -190,6 +190,26 @@ static int refuse_form(request_rec *r, mds_view_t *view, mds_session_t *session)
     return challenge(r, settings, session->reason);
 }
 
+/* The login page asks for a login itself: who is sent there is sent there again, and so on. */
+static int is_login_page(request_rec *r, const djs_settings_t *settings)
+{
+    const char *url = settings->login_url;
+    const char *asked = mds_asked_for(r);
+    apr_size_t len = strcspn(url, "?#");
+
+    return *url == '/' && strncmp(asked, url, len) == 0 && (!asked[len] || asked[len] == '?');
+}
+
+static int leads_nowhere(request_rec *r)
+{
+    if (mds_may_log(MDS_MSG_0240, r->request_time)) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      DJSNO(0240) "the login page %s asks for a login itself; write Require all granted "
+                                  "for it", r->uri);
+    }
+    return HTTP_FORBIDDEN;
+}
+
 static int refuse(request_rec *r, mds_view_t *view, mds_session_t *session)
 {
     const djs_settings_t *settings = view->settings;
@@ -199,6 +219,9 @@ static int refuse(request_rec *r, mds_view_t *view, mds_session_t *session)
                   mds_session_digest(r, session), r->uri, djs_reason_name(session->reason));
     mds_export_refusal(r, session);
     keep_from_caches(r);
+    if ((is_form(r) || sends_to_login(r, settings)) && is_login_page(r, settings)) {
+        return leads_nowhere(r);
+    }
     if (is_form(r)) {
         return refuse_form(r, view, session);
     }

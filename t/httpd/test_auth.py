@@ -194,6 +194,20 @@ def test_who_is_sent_to_the_login_page(site, case, mode):
         assert answer.all("WWW-Authenticate") == ['Django login="/enter?lang=de"']
 
 
+def test_a_login_page_that_needs_a_login_is_no_endless_way(site):
+    server = site.httpd('<Location "/">\nAuthType Django\nRequire valid-user\nDjangoLoginURL /in?x=1\n'
+                        '</Location>\n<Location "/in">\nSetHandler django-login\n</Location>\n'
+                        '<Location "/in/open">\nSetHandler django-login\nRequire all granted\n'
+                        '</Location>\n')
+    server.expect(240)
+    assert server.get("/page.txt", BROWSER).get("Location") == "/in?x=1&next=/page.txt"
+    assert server.get("/inn", BROWSER).status == 302
+    for path in ("/in", "/in?x=1&next=/page.txt"):
+        assert server.get(path, BROWSER).status == 403
+    assert server.has_logged(240)
+    assert server.get("/in/open", BROWSER).status == 200
+
+
 def test_a_client_of_json_is_told_in_json(site):
     server = protect(site, "Require valid-user\nDjangoLoginURL /enter?a=\"b\"&c=\xe9")
     for method in ("GET", "POST", "DELETE"):
