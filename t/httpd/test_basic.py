@@ -51,7 +51,14 @@ class Server:
             config += ('<Location "/%s">\nAuthType Basic\nAuthName "here"\nAuthBasicProvider django\n'
                        'Require valid-user\n%s\n</Location>\n'
                        'ScriptAlias /%s "@DIR@/cgi/env"\n' % (name, lines, name))
-        self.httpd = self.site.httpd(config, modules=["auth_basic", "remoteip"])
+        config += ('DavLockDB "@DIR@/locks"\nAlias /dav "@DIR@/dav"\n<Directory "@DIR@/dav">\nDav On\n'
+                   'AuthType Basic\nAuthName "dav"\nAuthBasicProvider django\nRequire valid-user\n'
+                   "DjangoPasswordHashers md5\nDjangoBasicCache 1h\n</Directory>\n")
+        self.httpd = self.site.httpd(config, modules=["auth_basic", "remoteip", "dav", "dav_fs"],
+                                     start=False)
+        (self.httpd.dir / "dav").mkdir()
+        harness.hand_over(self.httpd.dir)
+        self.httpd.start()
         self.httpd.expect(192, 193, SAID)
         self.made = 0
 
@@ -78,12 +85,15 @@ class Server:
             "result = make_password(%r, hasher=%r)" % (password, algorithm))
 
     def ask(self, place, name, password=PASSWORD, address=None):
+        return self.httpd.get("/" + place, self.headers(name, password, address))
+
+    def headers(self, name, password=PASSWORD, address=None):
         given = base64.b64encode(("%s:%s" % (name, password)).encode()).decode()
         self.site.secrets.add(given)
         headers = [("Authorization", "Basic " + given)]
         if address:
             headers.append(("X-Client", address))
-        return self.httpd.get("/" + place, headers)
+        return headers
 
     def checked(self):
         """How many passwords were hashed so far."""
@@ -232,6 +242,25 @@ def test_what_is_remembered_is_of_one_password_and_void_when_that_changes(server
     assert server.ask("cache", name, WRONG).status == 401
 
 
+def test_webdav_with_one_hash(server):
+    name, before = server.user(), server.checked()
+    headers = server.headers(name)
+    client = server.httpd.client()
+    assert client.request("PUT", "/dav/x.txt", body="x").status == 401
+    assert client.request("PUT", "/dav/x.txt", server.headers(name, WRONG), "x").status == 401
+    assert client.request("PUT", "/dav/x.txt", headers, "hello").status == 201
+    assert client.get("/dav/x.txt", headers).text == "hello"
+    listing = client.request("PROPFIND", "/dav/", headers + [("Depth", "1")])
+    assert listing.status == 207 and "/dav/x.txt" in listing.text
+    assert client.request("MKCOL", "/dav/folder/", headers).status == 201
+    moved = headers + [("Destination", "http://127.0.0.1:%d/dav/folder/y.txt" % server.httpd.port)]
+    assert client.request("MOVE", "/dav/x.txt", moved).status == 201
+    assert client.request("DELETE", "/dav/folder/", headers).status == 204
+    assert server.checked() == before + 2
+    server.set(name, server.hashed("md5", WRONG))
+    assert client.request("PUT", "/dav/x.txt", headers, "x").status == 401
+
+
 # ---- guessing -----------------------------------------------------------------------------------
 
 def test_an_account_has_so_many_tries(server):
@@ -326,17 +355,28 @@ def test_who_keeps_an_account_busy_does_not_lock_its_owner_out(server):
 
 # ---- too many at once ---------------------------------------------------------------------------
 
-@pytest.mark.parametrize("mpm", ["prefork", "event"])
-def test_checks_are_bounded_and_others_are_served_meanwhile(site, mpm):
+@pytest.mark.parametrize("mpm, page", [("prefork", False), ("event", True)])
+def test_checks_are_bounded_and_others_are_served_meanwhile(site, mpm, page):
+    """Of Basic, and of the login page."""
     site.create_user("ada", PASSWORD)
     httpd = site.httpd(
         '<Location "/closed">\nAuthType Basic\nAuthName x\nAuthBasicProvider django\n'
-        'Require valid-user\nDjangoPasswordHashers pbkdf2_sha256=3000000\n</Location>\n'
+        'Require valid-user\n</Location>\n<Location "/login">\nSetHandler django-login\n</Location>\n'
+        "DjangoPasswordHashers pbkdf2_sha256=3000000\n"
         "DjangoLoginThreads 1\nDjangoLoginThrottle Off\n", modules=["auth_basic"], mpm=mpm)
     httpd.expect(194, 192, SAID)
     given = base64.b64encode(("ada:" + PASSWORD).encode()).decode()
 
+    form = httpd.get("/login")
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form.text).group(1)
+    filled = urllib.parse.urlencode({"username": "ada", "password": PASSWORD,
+                                     "csrfmiddlewaretoken": token})
+
     def ask(_):
+        if page:
+            return httpd.post("/login", filled,
+                              [("Content-Type", "application/x-www-form-urlencoded")],
+                              "csrftoken=" + form.cookie("csrftoken"))
         return httpd.get("/closed", [("Authorization", "Basic " + given)])
 
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
@@ -347,7 +387,9 @@ def test_checks_are_bounded_and_others_are_served_meanwhile(site, mpm):
             pages += 1
         answers = [one.result() for one in asked]
     # md5 is not named: nobody gets in, but it takes its time.
-    assert {a.status for a in answers} == {401, 503}
+    assert {a.status for a in answers} == {200 if page else 401, 503}
+    assert not page or all("Too many people" in a.text and 'type="password"' in a.text
+                           for a in answers if a.status == 503)
     assert all(a.get("Retry-After") for a in answers if a.status == 503)
     assert pages > 0
     assert httpd.has_logged(194)

@@ -362,6 +362,16 @@ def test_names_are_read_as_djangos_form_reads_them(server):
         assert not name or answer.json()["REMOTE_USER"].encode("latin-1").decode() == name
 
 
+def test_a_name_writes_no_line_of_its_own_into_the_log(server):
+    name = "eve\n[fake] DJS0196: user root logged in \x1b[2J\r\nx"
+    server.site.create_user(name, PASSWORD)
+    assert server.visitor().log_in(name, WRONG).status == 200
+    assert server.visitor().log_in(name).status == 302
+    lines = [line for line in server.httpd.log.splitlines() if "user root" in line]
+    assert len(lines) >= 2 and all(" user eve\\n[fake] DJS0196" in line for line in lines)
+    assert "\x1b" not in server.httpd.log
+
+
 FORGED = {
     "no token": {"csrfmiddlewaretoken": ""},
     "another token": {"csrfmiddlewaretoken": "a" * 64},
