@@ -47,6 +47,8 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/hashers_impl.h \
 	mod_django_session/core/inject.c \
 	mod_django_session/core/inject.h \
+	mod_django_session/core/inject_impl.h \
+	mod_django_session/core/inject_tags.c \
 	mod_django_session/core/json_float.c \
 	mod_django_session/core/json.h \
 	mod_django_session/core/json_impl.h \
