@@ -74,6 +74,7 @@ static void begin_tag(djs_inject_t *inject, int is_end)
     inject->name[0] = inject->attribute[0] = '\0';
     inject->has_method = inject->is_post = inject->has_action = inject->is_elsewhere = 0;
     inject->has_name = inject->is_field = inject->has_href = inject->base_elsewhere = 0;
+    inject->has_formaction = inject->leads_elsewhere = 0;
 }
 
 static void begin_attribute(djs_inject_t *inject)

@@ -11,9 +11,10 @@
  * held, but never more than DJS_INJECT_HOLD_MAX bytes.
  *
  * A token must not get to another site. So a form is left alone when it is not sure that it is sent
- * to this one (another origin, a <base>, entities in the address), and when browsers may take it for a
- * part of another form: inside a form, a template, a select, inside SVG or MathML. Where a page has
- * forms in places in which it cannot be told what browsers make of them, nothing more is put into it.
+ * to this one (another origin, a <base>, entities in the address, a button among what is held that has
+ * an address of its own), and when browsers may take it for a part of another form: inside a form, a
+ * template, a select, inside SVG or MathML. Where a page has forms in places in which it cannot be told
+ * what browsers make of them, nothing more is put into it.
  */
 #ifndef DJS_INJECT_H
 #define DJS_INJECT_H

@@ -55,6 +55,7 @@ struct djs_inject_t {
     apr_size_t attribute_len;
     text_t value;
     int has_method, is_post, has_action, is_elsewhere, has_name, is_field, has_href, base_elsewhere;
+    int has_formaction, leads_elsewhere;
     /* Where in the page we are. */
     char raw[NAME_MAX_LEN + 1]; /* the element whose text RAW is, or that is in doubt in SVG; "" */
     int script_escape;          /* 0; 1: behind "<!--"; 2: in a script in that */

@@ -122,6 +122,10 @@ void djs_inject_end_attribute(djs_inject_t *inject)
         inject->has_href = 1;
         inject->base_elsewhere = !is_ours(inject, &inject->value);
     }
+    else if (strcmp(name, "formaction") == 0 && !inject->has_formaction) {
+        inject->has_formaction = 1;
+        inject->leads_elsewhere = !is_ours(inject, &inject->value);
+    }
 }
 
 djs_inject_event_t djs_inject_decide(djs_inject_t *inject, djs_inject_event_t event)
@@ -249,6 +253,14 @@ djs_inject_event_t djs_inject_follow_noscript(djs_inject_t *inject, char c)
     return DJS_INJECT_NOTHING;
 }
 
+/* The form that is being looked through has the field already, or a button sends it elsewhere. */
+static int is_no_place(const djs_inject_t *inject)
+{
+    return inject->marked
+           && ((is(inject, "input") && inject->is_field)
+               || ((is(inject, "input") || is(inject, "button")) && inject->leads_elsewhere));
+}
+
 static djs_inject_event_t start_tag(djs_inject_t *inject)
 {
     if (inject->in_select && (is(inject, "form") || is_text_element(inject))) {
@@ -257,7 +269,7 @@ static djs_inject_event_t start_tag(djs_inject_t *inject)
     if (is(inject, "form")) {
         return start_form(inject);
     }
-    if (is(inject, "input") && inject->is_field && inject->marked) {
+    if (is_no_place(inject)) {
         return djs_inject_decide(inject, DJS_INJECT_LEAVE);
     }
     if (is(inject, "base") && inject->has_href) {
