@@ -8,7 +8,7 @@
  * region of shared memory, under names that are digests.
  *
  * An account is counted for everybody together, so that many addresses have no more tries than one;
- * but where it once logged in from, it is counted apart: who keeps an account busy from elsewhere
+ * but where its user once logged in from, he is counted apart: who keeps an account busy from elsewhere
  * does not lock its owner out.
  */
 #include "mds.h"
@@ -67,7 +67,8 @@ apr_status_t mds_password_begin(djs_ctx_t *ctx, apr_pool_t *pconf, apr_uid_t use
 typedef struct names_t {
     const char *account; /* of the count that holds for this try */
     const char *address;
-    const char *known;   /* that this account once logged in from this address */
+    const char *known;   /* that this user once logged in from this address */
+    int is_known;
 } names_t;
 
 /* A household has a /64 of IPv6 and more. */
@@ -92,25 +93,25 @@ static const char *name_of(djs_ctx_t *ctx, const djs_site_t *site, const char *k
 }
 
 /*
- * Names that a database may take for one are one account. Those of nobody are counted in the same way:
- * how two spellings of a name are counted must not tell whether somebody has it.
+ * Names that a database may take for one are counted as one, whether somebody has them or not: or how
+ * two spellings of a name are counted would tell. Somebody who is known here has a count of his own.
  */
 static names_t name_counts(request_rec *r, djs_ctx_t *ctx, const djs_site_t *site,
                            const char *username, const djs_user_t *user)
 {
     const char *account = djs_username_fold(ctx->pool, user ? user->username : username);
-    const char *from = apr_pstrcat(ctx->pool, account, "\n", network_of(r), NULL);
+    const char *here = apr_pstrcat(ctx->pool, user ? user->id : "", "\n", network_of(r), NULL);
     names_t names;
     djs_bytes_t unused;
     apr_time_t expires;
 
     names.address = name_of(ctx, site, "from:", network_of(r));
-    names.known = name_of(ctx, site, "known:", from);
-    names.account = name_of(ctx, site, "account:",
-                            counts->ops->get(counts, ctx, names.known, &unused, &expires)
-                                    == APR_SUCCESS
-                                ? from
-                                : account);
+    names.known = name_of(ctx, site, "known:", here);
+    names.is_known = user
+                     && counts->ops->get(counts, ctx, names.known, &unused, &expires)
+                            == APR_SUCCESS;
+    names.account = names.is_known ? name_of(ctx, site, "user:", here)
+                                   : name_of(ctx, site, "account:", account);
     djs_forget(ctx);
     return names;
 }
@@ -299,6 +300,20 @@ static mds_login_t count_try(request_rec *r, djs_ctx_t *ctx, const names_t *name
 }
 
 /*
+ * The record of a user at this address is clean. What counts for all addresses stays, for it may count
+ * the tries at somebody whose name is nearly the same.
+ */
+static void make_known(djs_ctx_t *ctx, const names_t *names)
+{
+    if (names->is_known) {
+        djs_throttle_clear(ctx, counts, names->account);
+    }
+    if (counts->ops->set(counts, ctx, names->known, djs_bytes("1"), KNOWN_SECONDS) != APR_SUCCESS) {
+        djs_forget(ctx);
+    }
+}
+
+/*
  * A password that is remembered is no try, but who is to wait does not learn that it was right: or
  * what is remembered could be guessed at without end, and fast.
  */
@@ -315,10 +330,22 @@ static mds_login_t welcome_back(request_rec *r, djs_ctx_t *ctx, const names_t *n
         rv = djs_throttle_look(ctx, counts, names->account, &limits->account, &tries,
                                &attempt->wait);
     }
-    if (rv == APR_SUCCESS && tries > 0) {
-        djs_throttle_clear(ctx, counts, names->account);
+    if (rv == APR_SUCCESS && (tries > 0 || !names->is_known)) {
+        make_known(ctx, names);
     }
     return may_go_on(r, ctx, rv, what);
+}
+
+static void settle(djs_ctx_t *ctx, const names_t *names, const djs_throttle_conf_t *limits,
+                   mds_login_t outcome)
+{
+    if (outcome == MDS_LOGIN_RIGHT || outcome == MDS_LOGIN_BUSY) {
+        djs_throttle_give_back(ctx, counts, names->address, &limits->address);
+        djs_throttle_give_back(ctx, counts, names->account, &limits->account);
+    }
+    if (outcome == MDS_LOGIN_RIGHT) {
+        make_known(ctx, names);
+    }
 }
 
 int mds_password_may_keep(request_rec *r, const djs_site_t *site, apr_size_t len)
@@ -340,24 +367,6 @@ int mds_password_may_keep(request_rec *r, const djs_site_t *site, apr_size_t len
     }
     djs_forget(ctx);
     return rv == APR_SUCCESS;
-}
-
-static void settle(djs_ctx_t *ctx, const names_t *names, const djs_throttle_conf_t *limits,
-                   mds_login_t outcome)
-{
-    if (outcome == MDS_LOGIN_RIGHT || outcome == MDS_LOGIN_BUSY) {
-        djs_throttle_give_back(ctx, counts, names->address, &limits->address);
-    }
-    if (outcome == MDS_LOGIN_BUSY) {
-        djs_throttle_give_back(ctx, counts, names->account, &limits->account);
-    }
-    if (outcome == MDS_LOGIN_RIGHT) {
-        djs_throttle_clear(ctx, counts, names->account);
-        if (counts->ops->set(counts, ctx, names->known, djs_bytes("1"), KNOWN_SECONDS)
-            != APR_SUCCESS) {
-            djs_forget(ctx);
-        }
-    }
 }
 
 /* ---- all together ---- */
