@@ -94,7 +94,7 @@ static unsigned int enter(finder_t *finder, unsigned int at)
     unsigned int last;
 
     finder->last_three = (finder->last_three << 8 | finder->text[at + 2]) & 0xffffff;
-    hash = (finder->last_three * 0x9e3779b1u & 0xffffffffu) >> (32 - HASH_BITS);
+    hash = finder->last_three * 0x9e3779b1u >> (32 - HASH_BITS);
     last = finder->latest[hash];
     finder->before[at + 1] = (apr_uint16_t)last;
     finder->latest[hash] = (apr_uint16_t)(at + 1);
@@ -105,6 +105,9 @@ static unsigned int common_length(const unsigned char *a, const unsigned char *b
 {
     unsigned int len = 0;
 
+    while (len + 4 <= max && memcmp(a + len, b + len, 4) == 0) {
+        len += 4;
+    }
     while (len < max && a[len] == b[len]) {
         len++;
     }
@@ -237,6 +240,8 @@ static void tokenize(finder_t *finder, block_t *block)
 #define SYMBOL(leaf)        ((leaf) & 0x1ff)
 #define WEIGHT(leaf)        ((leaf) >> 9)
 
+#define HEAVY 32 /* a leaf of this weight or more; at most 64 of all our symbols are */
+
 /* Symbols that occur; two at least, as old readers want it, be it that they do not. */
 static void collect(const apr_uint16_t *often, int count, code_t *code)
 {
@@ -257,23 +262,33 @@ static void collect(const apr_uint16_t *often, int count, code_t *code)
     }
 }
 
-static void sort(apr_uint32_t *leaves, int count)
+static unsigned int bucket_of(apr_uint32_t leaf)
 {
-    static const int gaps[] = { 48, 6, 1 };
-    apr_size_t g;
-    int i, j;
+    return WEIGHT(leaf) < HEAVY ? WEIGHT(leaf) : HEAVY;
+}
 
-    for (g = 0; g < sizeof(gaps) / sizeof(gaps[0]); g++) {
-        const int gap = gaps[g];
+/* The lightest first. Most are light, and go straight to their place; of heavy ones there are few. */
+static void sort(const apr_uint32_t *leaves, int count, apr_uint32_t *sorted)
+{
+    int place[HEAVY + 2] = { 0 };
+    int bucket, i, j;
 
-        for (i = gap; i < count; i++) {
-            const apr_uint32_t leaf = leaves[i];
+    for (i = 0; i < count; i++) {
+        place[bucket_of(leaves[i]) + 1]++;
+    }
+    for (bucket = 1; bucket <= HEAVY; bucket++) {
+        place[bucket] += place[bucket - 1];
+    }
+    for (i = 0; i < count; i++) {
+        sorted[place[bucket_of(leaves[i])]++] = leaves[i];
+    }
+    for (i = place[HEAVY - 1]; i < count; i++) {
+        const apr_uint32_t leaf = sorted[i];
 
-            for (j = i; j >= gap && leaves[j - gap] > leaf; j -= gap) {
-                leaves[j] = leaves[j - gap];
-            }
-            leaves[j] = leaf;
+        for (j = i; j > 0 && sorted[j - 1] > leaf; j--) {
+            sorted[j] = sorted[j - 1];
         }
+        sorted[j] = leaf;
     }
 }
 
@@ -317,7 +332,7 @@ static void grow_tree(const apr_uint32_t *leaves, int count, unsigned char *dept
  */
 static apr_size_t find_lengths(const apr_uint16_t *often, int count, unsigned int max, code_t *code)
 {
-    apr_uint32_t leaves[LITERALS], weights[LITERALS];
+    apr_uint32_t leaves[LITERALS], sorted[LITERALS], weights[LITERALS];
     unsigned char depths[LITERALS];
     apr_size_t bits = 0;
     int i;
@@ -326,9 +341,9 @@ static apr_size_t find_lengths(const apr_uint16_t *often, int count, unsigned in
     for (i = 0; i < code->count; i++) {
         leaves[i] = LEAF(often[code->used[i]], code->used[i]);
     }
-    sort(leaves, code->count);
+    sort(leaves, code->count, sorted);
     for (i = 0; i < code->count; i++) {
-        weights[i] = WEIGHT(leaves[i]);
+        weights[i] = WEIGHT(sorted[i]);
     }
     grow_tree(weights, code->count, depths);
     while (depths[0] > max) {
@@ -339,8 +354,8 @@ static apr_size_t find_lengths(const apr_uint16_t *often, int count, unsigned in
     }
     memset(code->lengths, 0, (apr_size_t)count);
     for (i = 0; i < code->count; i++) {
-        code->lengths[SYMBOL(leaves[i])] = depths[i];
-        bits += (apr_size_t)WEIGHT(leaves[i]) * depths[i];
+        code->lengths[SYMBOL(sorted[i])] = depths[i];
+        bits += (apr_size_t)WEIGHT(sorted[i]) * depths[i];
     }
     return bits;
 }
@@ -501,26 +516,28 @@ static unsigned int extra_bits_of(unsigned int symbol)
            : symbol == REPEAT_3_TO_6 ? 2 : 0;
 }
 
-/* `times` the same length. */
-static void add_runs(runs_t *runs, unsigned int length, int times)
+static void add_zeros(runs_t *runs, int times)
 {
-    if (length > 0) {
-        add_run(runs, length, 0);
-        times--;
-    }
     while (times >= 3) {
-        const int most = length > 0 ? 6 : 138;
-        const int now = times < most ? times : most;
+        const int now = times < 138 ? times : 138;
 
-        if (length > 0) {
-            add_run(runs, REPEAT_3_TO_6, (unsigned int)now - 3);
-        }
-        else if (now <= 10) {
-            add_run(runs, ZEROS_3_TO_10, (unsigned int)now - 3);
-        }
-        else {
-            add_run(runs, ZEROS_11_TO_138, (unsigned int)now - 11);
-        }
+        add_run(runs, now <= 10 ? ZEROS_3_TO_10 : ZEROS_11_TO_138,
+                (unsigned int)(now <= 10 ? now - 3 : now - 11));
+        times -= now;
+    }
+    for (; times > 0; times--) {
+        add_run(runs, 0, 0);
+    }
+}
+
+static void add_same(runs_t *runs, unsigned int length, int times)
+{
+    add_run(runs, length, 0);
+    times--;
+    while (times >= 3) {
+        const int now = times < 6 ? times : 6;
+
+        add_run(runs, REPEAT_3_TO_6, (unsigned int)now - 3);
         times -= now;
     }
     for (; times > 0; times--) {
@@ -537,13 +554,13 @@ static int add_lengths(runs_t *runs, const code_t *code)
         const int symbol = code->used[i];
         const unsigned int length = code->lengths[symbol];
 
-        add_runs(runs, 0, symbol - next);
+        add_zeros(runs, symbol - next);
         for (same = 1; i + same < code->count; same++) {
             if (code->used[i + same] != symbol + same || code->lengths[symbol + same] != length) {
                 break;
             }
         }
-        add_runs(runs, length, same);
+        add_same(runs, length, same);
         next = symbol + same;
     }
     return next;

@@ -196,8 +196,10 @@ static int can_be_a_key(const db_t *db, const char *key)
     if (db->column.dialect == DJS_SQLITE) {
         return 1;
     }
-    for (at = key; *at != '\0'; at++) {
-        characters += (*at & 0xc0) != 0x80;
+    if (strlen(key) > KEY_MAX) { /* fewer bytes are no more characters */
+        for (at = key; *at != '\0'; at++) {
+            characters += (*at & 0xc0) != 0x80;
+        }
     }
     return characters <= KEY_MAX && djs_utf8_is_valid(djs_bytes(key));
 }
