@@ -168,7 +168,7 @@ static void what_is_shared_is_written_once(void **state)
     assert_ptr_equal(djs_value_at(value, 0), djs_value_at(value, 1));
 }
 
-/* Of few texts, of more, and of some that differ in the middle only: each twice, one behind the other. */
+/* Of few texts, of more, and of some that differ in the middle only: each twice. */
 static void a_text_is_written_once_however_many_there_are(void **state)
 {
     static const struct { int count; const char *around; } cases[] = {
