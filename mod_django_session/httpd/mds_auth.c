@@ -358,7 +358,8 @@ static int ask_again(request_rec *r, mds_view_t *view, mds_session_t *session)
     if (sends_to_login(r, view->settings)) {
         apr_table_addn(r->err_headers_out, "Set-Cookie",
                        apr_psprintf(r->pool, ASKED_COOKIE "=%s; HttpOnly; Max-Age=%d; Path=/; "
-                                    "SameSite=Lax", login, ASKED_SECONDS));
+                                    "SameSite=Lax%s", login, ASKED_SECONDS,
+                                    mds_is_secure(r) ? "; Secure" : ""));
     }
     return refuse(r, view, session);
 }

@@ -202,7 +202,7 @@ class Place:
         self.keys["iva"] = self.site.django.run(INACTIVE)
         self.site.secrets.add(self.keys["iva"])
         self.site.django.run(MAKE_USERS)  # the logins have told their time
-        self.server = self.site.httpd(configuration() + MORE,
+        self.server = self.site.httpd(configuration() + MORE + "SetEnvIf X-TLS on HTTPS=on\n",
                                       modules=["access_compat", "auth_basic", "authn_file"])
         # SHA1 of "password"
         (self.server.dir / "users").write_text(
@@ -318,6 +318,9 @@ def test_a_login_of_long_ago_leads_to_the_login_page_and_a_new_one_back(place):
     assert address.path == "/accounts/login/"
     assert urllib.parse.parse_qs(address.query) == {"next": ["/recent/" + PAGE + "?a=b"]}
     asked = answer.cookie("django_login_asked")
+    assert "; Secure" not in answer.get("Set-Cookie")
+    assert "; Secure" in place.get("/recent/" + PAGE, "ora", dict(BROWSER, **{"X-TLS": "on"})).get(
+        "Set-Cookie")
     try:
         place.site.django.run("User.objects.filter(username='ora').update(last_login=timezone.now())")
         cookie = f"sessionid={place.keys['ora']}; django_login_asked={asked}"
