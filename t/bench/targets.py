@@ -270,9 +270,9 @@ ALONE = "httpd alone"
 
 def targets(stores, module, backend_port):
     """By name, in the order of the tables."""
-    # httpd walks through as many sections there
-    alone = Target(ALONE, config=re.sub("(?m)^ .*\n", "    LimitRequestBody 0\n",
-                                        OURS_CONFIG.partition("<")[2] + SEEN).join(["<", ""]))
+    # httpd walks through as many sections there, which say something else
+    sections = re.sub("(?m)^ .*\n", "    LimitRequestBody 0\n", OURS_CONFIG + SEEN)
+    alone = Target(ALONE, config=sections[sections.index("<"):])
     found = [alone] + our_targets(stores, module)
     found += peer_targets(stores) + openidc_targets(stores) + django_targets(stores)
     for target in found:
