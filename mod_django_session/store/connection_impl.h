@@ -45,8 +45,11 @@ typedef struct djs_sqlite_library_t {
     int (*clear_bindings)(void *stmt);
     int (*finalize)(void *stmt);
     int (*column_count)(void *stmt);
-    const unsigned char *(*column_text)(void *stmt, int column);
-    int (*column_bytes)(void *stmt, int column);
+    void *(*column_value)(void *stmt, int column);
+    int (*value_type)(void *value);
+    apr_int64_t (*value_int64)(void *value);
+    const unsigned char *(*value_text)(void *value);
+    int (*value_bytes)(void *value);
     int (*column_int)(void *stmt, int column);
     int (*changes)(void *db);
     const char *(*errmsg)(void *db);

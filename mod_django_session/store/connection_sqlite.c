@@ -17,6 +17,9 @@
 #define SQLITE_CONSTRAINT_PRIMARYKEY 1555
 #define SQLITE_CONSTRAINT_UNIQUE 2067
 
+/* A type of values. */
+#define SQLITE_INTEGER 1
+
 #define SYMBOL(name, member) { "sqlite3_" name, offsetof(djs_sqlite_library_t, member), 1 }
 
 static const djs_symbol_t symbols[] = {
@@ -27,8 +30,11 @@ static const djs_symbol_t symbols[] = {
     SYMBOL("clear_bindings", clear_bindings),
     SYMBOL("finalize", finalize),
     SYMBOL("column_count", column_count),
-    SYMBOL("column_text", column_text),
-    SYMBOL("column_bytes", column_bytes),
+    SYMBOL("column_value", column_value),
+    SYMBOL("value_type", value_type),
+    SYMBOL("value_int64", value_int64),
+    SYMBOL("value_text", value_text),
+    SYMBOL("value_bytes", value_bytes),
     SYMBOL("column_int", column_int),
     SYMBOL("changes", changes),
     SYMBOL("errmsg", errmsg),
@@ -140,6 +146,24 @@ static void *find_prepared(djs_ctx_t *ctx, djs_connection_t *c, const djs_statem
     return stmt;
 }
 
+/*
+ * Of the row that stmt is at; no other thread has this connection. sqlite3_column_text() and _bytes()
+ * each take the connection's lock, and text of a number takes memory from the system.
+ */
+static djs_bytes_t read_column(djs_ctx_t *ctx, const djs_sqlite_library_t *sqlite, void *stmt,
+                               int column)
+{
+    void *value = sqlite->column_value(stmt, column);
+    const char *text;
+
+    if (sqlite->value_type(value) == SQLITE_INTEGER
+        && sqlite->value_int64(value) > APR_INT64_MIN) { /* which has no digits of the other sign */
+        return djs_bytes(apr_off_t_toa(ctx->pool, sqlite->value_int64(value)));
+    }
+    text = (const char *)sqlite->value_text(value); /* before its length is asked for */
+    return djs_bytes_of(text, (apr_size_t)sqlite->value_bytes(value));
+}
+
 static apr_status_t hand_over(djs_ctx_t *ctx, djs_connection_t *c, djs_run_t *run, void *stmt)
 {
     const djs_sqlite_library_t *sqlite = &c->library.sqlite;
@@ -149,8 +173,7 @@ static apr_status_t hand_over(djs_ctx_t *ctx, djs_connection_t *c, djs_run_t *ru
 
     count = count < DJS_COLUMNS_MAX ? count : DJS_COLUMNS_MAX;
     for (i = 0; i < count; i++) {
-        columns[i].data = (const char *)sqlite->column_text(stmt, i);
-        columns[i].len = (apr_size_t)sqlite->column_bytes(stmt, i);
+        columns[i] = read_column(ctx, sqlite, stmt, i);
     }
     run->rows++;
     return run->each(run->baton, ctx, columns, count);
