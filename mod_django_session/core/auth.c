@@ -258,7 +258,7 @@ apr_status_t djs_auth_user(djs_ctx_t *ctx, const djs_site_t *site, djs_session_t
                            djs_user_t **user, djs_reason_t *reason)
 {
     const djs_value_t *id, *backend_value;
-    const char *backend;
+    const char *backend, *text;
     djs_user_t *found = NULL;
     apr_status_t rv;
 
@@ -283,10 +283,11 @@ apr_status_t djs_auth_user(djs_ctx_t *ctx, const djs_site_t *site, djs_session_t
         *reason = DJS_REASON_BACKEND_REFUSED;
         return APR_SUCCESS;
     }
-    found = find_remembered(ctx, site, id_text(ctx->pool, id), backend,
+    text = id_text(ctx->pool, id);
+    found = find_remembered(ctx, site, text, backend,
                             djs_session_get(ctx, session, djs_bytes(HASH_KEY)));
     if (found == NULL) {
-        rv = find_user(ctx, site, id_text(ctx->pool, id), backend, &found, reason);
+        rv = find_user(ctx, site, text, backend, &found, reason);
     }
     if (rv != APR_SUCCESS) {
         *reason = DJS_REASON_STORE_ERROR;

@@ -39,7 +39,9 @@ const char *djs_remember_scope(apr_pool_t *pool, const djs_keyring_t *keys, cons
 
 static const char *key_of(djs_ctx_t *ctx, const djs_users_t *users, char which, const char *id)
 {
-    return apr_psprintf(ctx->pool, "%c" VERSION ":%s:%s", which, users->scope, id);
+    const char kind[] = { which, '\0' };
+
+    return apr_pstrcat(ctx->pool, kind, VERSION ":", users->scope, ":", id, NULL);
 }
 
 static int is_on(const djs_site_t *site, const char *id)
@@ -70,9 +72,18 @@ static const char *read_text(reader_t *reader)
     return text;
 }
 
+/* As write_number() has it. Most of an entry is numbers, and each request reads one. */
 static apr_int64_t read_number(reader_t *reader)
 {
-    return apr_strtoi64(read_text(reader), NULL, 10);
+    const char *text = read_text(reader);
+    const int negative = *text == '-';
+    apr_uint64_t number = 0;
+
+    for (text += negative; *text >= '0' && *text <= '9'; text++) {
+        number = number * 10 + (apr_uint64_t)(*text - '0');
+    }
+    reader->failed |= *text != '\0';
+    return (apr_int64_t)(negative ? 0 - number : number);
 }
 
 static apr_array_header_t *read_list(djs_ctx_t *ctx, reader_t *reader)
@@ -115,13 +126,14 @@ static void read_groups(djs_ctx_t *ctx, reader_t *reader, djs_user_t *user)
 
 djs_user_t *djs_remember_find(djs_ctx_t *ctx, const djs_site_t *site, const char *id)
 {
-    djs_user_t *user = apr_pcalloc(ctx->pool, sizeof(*user));
     const apr_array_header_t *hashes;
+    djs_user_t *user;
     reader_t reader;
 
     if (!is_on(site, id) || !begin(ctx, site, key_of(ctx, site->users, 'u', id), &reader)) {
         return NULL;
     }
+    user = apr_pcalloc(ctx->pool, sizeof(*user));
     user->is_active = read_number(&reader) != 0;
     user->is_staff = read_number(&reader) != 0;
     user->is_superuser = read_number(&reader) != 0;

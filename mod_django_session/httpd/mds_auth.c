@@ -267,7 +267,7 @@ static int accept_user(request_rec *r, const djs_settings_t *settings, const djs
         return HTTP_FORBIDDEN;
     }
     r->user = apr_pstrdup(r->pool, name);
-    r->ap_auth_type = apr_pstrdup(r->pool, "Django");
+    r->ap_auth_type = (char *)"Django";
     mds_narrow(r, MDS_FOR_ONE);
     return OK;
 }

@@ -26,7 +26,8 @@
 /* Python's int(text), within 64 bits; NULL: ValueError. */
 static const char *as_integer(djs_ctx_t *ctx, const char *text)
 {
-    char digits[24];
+    char number[24] = "-"; /* and the digits */
+    char *digits = number + 1;
     int negative, len = 0, was_digit = 0;
 
     text += strspn(text, " \t\n\v\f\r");
@@ -49,7 +50,7 @@ static const char *as_integer(djs_ctx_t *ctx, const char *text)
         return NULL;
     }
     digits[len] = '\0';
-    return apr_pstrcat(ctx->pool, negative && strcmp(digits, "0") != 0 ? "-" : "", digits, NULL);
+    return apr_pstrdup(ctx->pool, negative && strcmp(digits, "0") != 0 ? number : digits);
 }
 
 /* Like str(uuid.UUID(text)); NULL: ValueError. */
@@ -129,10 +130,20 @@ static int flag_at(const djs_bytes_t *columns, field_t field, int absent)
 /* get_full_name(): both names with a space between, stripped. */
 static const char *full_name(djs_ctx_t *ctx, const djs_bytes_t *columns)
 {
-    char *name = apr_pstrcat(ctx->pool, text_at(ctx, columns, FIRST_NAME), " ",
-                             text_at(ctx, columns, LAST_NAME), NULL);
-    char *end = name + strlen(name);
+    const djs_bytes_t first = columns[FIRST_NAME], last = columns[LAST_NAME];
+    char *name = apr_palloc(ctx->pool, first.len + 1 + last.len + 1);
+    char *end = name;
 
+    if (first.len > 0) {
+        memcpy(end, first.data, first.len);
+        end += first.len;
+    }
+    *end++ = ' ';
+    if (last.len > 0) {
+        memcpy(end, last.data, last.len);
+        end += last.len;
+    }
+    *end = '\0';
     while (end > name && apr_isspace(end[-1])) {
         *--end = '\0';
     }
