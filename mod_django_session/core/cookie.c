@@ -76,24 +76,22 @@ static djs_bytes_t decode(djs_ctx_t *ctx, djs_bytes_t bytes)
 /* Python's str.isspace(). */
 static int is_space(apr_uint32_t c)
 {
-    if (c > 0x20 && c < 0x7f) { /* as nearly always */
-        return 0;
-    }
     return (c >= 0x09 && c <= 0x0d) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 ||
            c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
            c == 0x202f || c == 0x205f || c == 0x3000;
+}
+
+static int is_visible(char c)
+{
+    return c > 0x20 && c < 0x7f;
 }
 
 /* The bytes of the white space at the beginning; 0 for none. */
 static int leading_space(djs_bytes_t text)
 {
     apr_uint32_t c;
-    int len;
+    int len = djs_utf8_next(text, &c);
 
-    if (text.len > 0 && (unsigned char)text.data[0] < 0x80) {
-        return is_space((unsigned char)text.data[0]);
-    }
-    len = djs_utf8_next(text, &c);
     return len > 0 && is_space(c) ? len : 0;
 }
 
@@ -116,6 +114,9 @@ static djs_bytes_t strip(djs_bytes_t text)
 {
     int len;
 
+    if (text.len > 0 && is_visible(text.data[0]) && is_visible(text.data[text.len - 1])) {
+        return text; /* as nearly always */
+    }
     for (len = leading_space(text); len > 0; len = leading_space(text)) {
         text = djs_bytes_of(text.data + len, text.len - (apr_size_t)len);
     }
