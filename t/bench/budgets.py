@@ -139,11 +139,22 @@ class Budgets:
                 self.line("%s, %s: memory, bytes per request" % (re.sub("^ours, ", "", name), workload), each, GROWTH)
 
     def sizes(self):
-        for (name, size), (ratio, _) in growth(self.figures.get("sizes", {})).items():
-            self.line("%s, %d bytes: CPU for each byte more, to the bytes' own" % (name, size), ratio, BYTES)
-        for (what, size), (_, nodes, writes) in self.figures.get("sizes", {}).get("calls", {}).items():
+        found = self.figures.get("sizes", {})
+        for (name, size), ratio in growth_of_instructions(found).items():
+            self.line("%s, %s bytes: instructions for each byte more, to the bytes' own"
+                      % (name, "{:,}".format(size)), ratio, BYTES)
+        for (name, size), (ratio, _) in growth(found).items():
+            self.line("%s, %s bytes: CPU for each byte more, to the bytes' own"
+                      % (name, "{:,}".format(size)), ratio, BYTES)
+        for (name, what, size), (_, _, writes) in found.get("calls", {}).items():
             if what == "read":
-                self.line("%s of %d bytes, unchanged: serialisations" % (what, size), writes, 0)
+                self.line("%s, %s bytes, unchanged: calls that serialise" % (name, "{:,}".format(size)),
+                          writes, 0)
+        calls = found.get("calls", {})
+        for (name, what, size), (_, nodes, _) in calls.items():
+            if what == "read" and (name, what, size // 10) in calls:
+                self.line("%s, %s bytes: nodes of trees for each of a tenth of the size" % (name, "{:,}".format(size)),
+                          nodes / calls[name, what, size // 10][1], 1)
 
     def all(self):
         for part in (self.instructions, self.peers, self.statements, self.throughput, self.memory,
@@ -166,4 +177,16 @@ def growth(sizes):
             floor = own_cost(sizes["floors"], form, size) - own_cost(sizes["floors"], form, less)
             before = found[name, less]
             ratios[name, size] = ((own - before[0]) / floor, (own + store - sum(before)) / floor)
+    return ratios
+
+
+def growth_of_instructions(sizes):
+    """{(engine, size): instructions of a read for each byte more than the next smaller one, to the
+    bytes' own}"""
+    calls, floors, ratios = sizes.get("calls", {}), sizes.get("floor instructions", {}), {}
+    for name, what, size in calls:
+        form, less = sizes["forms"][name], size // 10
+        if what == "read" and (name, what, less) in calls and (form, less) in floors:
+            ratios[name, size] = ((calls[name, what, size][0] - calls[name, what, less][0])
+                                  / (floors[form, size] - floors[form, less]))
     return ratios

@@ -84,7 +84,8 @@ def milliseconds(text):
 
 def wrk(port, path, cookie, connections, seconds, script=(), more=()):
     """@script: a program of wrk's with its arguments, that says what is asked for. @more: options of wrk's."""
-    command = ["wrk", "-t", "1", "-c", str(connections), "-d", "%ds" % seconds, "--latency", *more]
+    command = ["wrk", "-t", "1", "-c", str(connections), "-d", "%ds" % seconds, "--latency",
+               "--timeout", "60s", *more]
     if cookie:
         command += ["-H", "Cookie: " + cookie]
     if script:
@@ -96,7 +97,7 @@ def wrk(port, path, cookie, connections, seconds, script=(), more=()):
     if "Non-2xx" in out or re.search(r"Socket errors: (?!connect 0, read \d+, write 0, timeout 0)", out):
         raise SystemExit("%s: not every request succeeded\n%s" % (path, out))
     # not the "50%" that a share in the lines above may end with
-    middle, end = (re.search(r"^\s+%d%%\s+(\d\S*)$" % part, out, re.M) for part in (50, 99))
+    middle, end = (re.search(r"^\s+%d%%\s+(\d\S*)" % part, out, re.M) for part in (50, 99))
     if not middle or not end:
         raise SystemExit("%s: no request was answered\n%s" % (path, out))
     return Load(float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1)),

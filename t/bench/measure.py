@@ -186,7 +186,8 @@ class Bench:
 
     def grow(self, name, workload, requests):
         """(bytes more at the end, bytes per request by the line through all samples)"""
-        server, block = self.servers[name], requests // SAMPLES
+        server = self.servers[name]
+        block = requests // SAMPLES // (4 if workload.follows else 1)
         cookie = server.target.cookie(workload, self.cookies[self.cookie(name)])
         samples = []
         for _ in range(SAMPLES + 1):  # the first only warms up

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of what was measured: figures, and ratios to httpd alone and to the best peer."""
-from budgets import Budgets, growth, own_cost
+from budgets import Budgets, growth, growth_of_instructions, own_cost
 from targets import ALONE
 
 
@@ -134,11 +134,17 @@ def floor_table(floors):
                   for (form, size), figures in sorted(floors.items())])
 
 
-def call_table(calls):
-    return table(["engine, workload", "bytes of JSON", "thousand instructions", "nodes of trees made",
-                  "calls that serialise or pack"],
-                 [[what, "{:,}".format(size), "{:,.0f}".format(instructions / 1000), "%g" % nodes,
-                   "%g" % writes] for (what, size), (instructions, nodes, writes) in calls.items()])
+def call_table(sizes):
+    """@sizes: {"calls", "floor instructions", "forms"}"""
+    rows, ratios = [], growth_of_instructions(sizes)
+    for (name, what, size), (instructions, nodes, writes) in sizes["calls"].items():
+        own = sizes["floor instructions"].get((sizes["forms"][name], size))
+        ratio = ratios.get((name, size)) if what == "read" else None
+        rows.append([name, what, "{:,}".format(size), "{:,.0f}".format(instructions / 1000),
+                     "{:,.0f}".format(own / 1000) if own else "", "%.2f" % ratio if ratio else "",
+                     "%g" % nodes, "%g" % writes])
+    return table(["engine", "workload", "bytes of JSON", "thousand instructions", "the bytes' own",
+                  "for each byte more", "nodes of trees made", "calls that serialise or pack"], rows)
 
 
 def budget_table(figures, plan):

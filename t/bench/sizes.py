@@ -4,7 +4,8 @@ Sessions of 1 KB to 1 MB: what a read costs, beside what their bytes cost by the
 how often anything was serialised, or made into a tree, for it.
 
 The application asks for one short value of the session (DjangoSessionEnv language): the rest is what it
-is read along with. Each request has a connection of its own, on which nothing is remembered.
+is read along with. Each request has a connection of its own, on which nothing is remembered. httpd keeps
+the memory of a request for the next (MaxMemFree): see the operations guide.
 """
 import json
 import pickle
@@ -12,6 +13,7 @@ import random
 import re
 import statistics
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import client
 from frame import say
@@ -21,18 +23,23 @@ from targets import ALONE, ours
 
 SIZES = (1000, 10000, 100000, 1000000)
 REQUESTS = {1000: 400, 10000: 300, 100000: 100, 1000000: 15}
+#: under callgrind: two numbers of requests, whose difference counts
+COUNTS = {1000: (40, 240), 10000: (20, 120), 100000: (5, 25), 1000000: (3, 9)}
 BLOCK = 4000  # of JSON, in one header
 
 CONFIG = """
 DjangoSessionEnv language
+MaxMemFree 16384
 <Location "/grow">
     DjangoSessionUpdate On
 </Location>
 """
 
+PATHS = {"read": "/index.txt", "write": "/write.asis"}
+
 #: which functions make trees of values, and which make bytes of them
 TREES = r"djs_value_make_\w+"
-WRITERS = r"djs_json_dumps\w*|djs_pickle_dumps|djs_signing_dumps|djs_seal\w*|djs_deflate\w*|djs_wire_write"
+WRITERS = r"djs_json_dumps\w*|djs_pickle_dumps|djs_signing_dumps|djs_deflate\w*|djs_wire_write"
 
 
 def item(number):
@@ -193,21 +200,45 @@ class Sizes:
         server = Httpd(self.top, name, self.targets[name], wrap=CALLGRIND,
                        variant="-%d-%d-%s" % (size, count, path.strip("/").replace("/", "-")))
         try:
-            client.ab(server.port, path, self.cookies[name, size], count, 1, fresh=True)
+            cookie = self.make(server, size) if self.forms[name] == "json" else self.cookies[name, size]
+            client.ab(server.port, path, cookie, count, 1, fresh=True)
         finally:
             server.stop()
         return instructions_in(server.callgrind), calls_in(server.callgrind)
 
-    def measure_calls(self, engine, sizes, counts):
-        """{(what, size): (instructions, nodes of trees, serialisations)}, each of a request"""
+    def calls_of(self, name, what, size):
+        """(instructions, nodes of trees, serialisations) of a request"""
+        counts = COUNTS[size]
+        few, many = (self.profile(name, size, PATHS[what], count) for count in counts)
+        span = counts[1] - counts[0]
+        return ((many[0] - few[0]) / span,) + tuple(
+            (total(many[1], which) - total(few[1], which)) / span for which in (TREES, WRITERS))
+
+    def measure_calls(self, written, sizes):
+        """{(engine, what, size): what calls_of() says}: reads of each, writes of the engine @written"""
+        todo = [(name, "read", size) for name, size in self.cookies if size in sizes]
+        todo += [(written, "write", size) for size in sizes if (written, size) in self.cookies]
         found = {}
-        for what, path in (("read", "/index.txt"), ("write", "/write.asis")):
-            for size in sizes:
-                few, many = (self.profile(engine, size, path, count) for count in counts)
-                span = counts[1] - counts[0]
-                found[what, size] = ((many[0] - few[0]) / span,) + tuple(
-                    (total(many[1], which) - total(few[1], which)) / span for which in (TREES, WRITERS))
-        return found
+
+        def measure(key):
+            with self.bench.noted(*key, "calls of functions"):
+                found[key] = self.calls_of(*key)
+                say("sizes: %s, %s, %d: %.0f k" % (*key, found[key][0] / 1000))
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(measure, todo))
+        return {key: found[key] for key in todo if key in found}
+
+    def measure_floor_instructions(self, sizes):
+        """{(form, size): instructions}: the program runs each step three times as often as it is told"""
+        def once(key, count):
+            out = self.top / ("floor-%s-%d-%d" % (*key, count))
+            subprocess.run([word.replace("@OUT@", str(out)) for word in CALLGRIND]
+                           + [str(self.floor), key[0], str(self.files[key]), str(count)], check=True,
+                           stdout=subprocess.DEVNULL)
+            return instructions_in(out)
+
+        return {key: (once(key, 2) - once(key, 1)) / 3 for key in self.files if key[1] in sizes}
 
     def stop(self):
         for name, server in self.servers.items():

@@ -283,11 +283,11 @@ def targets(stores, module, backend_port):
     return {target.name: target for target in found}
 
 
-def make_session(server):
+def make_session(server, page="make.asis"):
     """The cookie of a new session."""
     if server.target.logs_in:
         return login(server, SESSION)
-    answer = server.ask("/make.asis")
+    answer = server.ask("/" + page)
     found = re.search("^Set-Cookie: (%s=[^;\r]+)" % server.target.cookie_name, answer, re.M)
     if not found:
         raise SystemExit("%s made no session:\n%s\n%s"
