@@ -43,8 +43,9 @@
  * the beginning of both engines' keys, and no session's, in whose keys Django has no '-'.
  */
 #define CHECK_PREFIX "django.contrib.sessions.cached_db-mod_django_session-check-"
-/* Of one pipeline. */
+/* Of one pipeline, and of one that does not list: MULTI, SET, EXEC. */
 #define COMMANDS_MAX (2 * LIST_STEP)
+#define COMMANDS_FEW 3
 
 typedef struct redis_cache_t {
     djs_cache_t cache;
@@ -60,24 +61,34 @@ typedef struct redis_cache_t {
 
 /* The commands of one conversation, and what was answered to each. */
 typedef struct talk_t {
-    djs_redis_command_t commands[COMMANDS_MAX];
-    djs_redis_reply_t *replies[COMMANDS_MAX];
+    djs_redis_command_t *commands;
+    djs_redis_reply_t **replies;
     int count;
     int again; /* does no harm when it is run twice */
 } talk_t;
 
-static talk_t *begin_talk(djs_ctx_t *ctx, int again)
+/* Of at most so many commands. */
+static talk_t *begin_long_talk(djs_ctx_t *ctx, int again, apr_size_t most)
 {
-    talk_t *talk = apr_pcalloc(ctx->pool, sizeof(*talk));
+    talk_t *talk = apr_palloc(ctx->pool, sizeof(*talk));
 
+    talk->commands = apr_palloc(ctx->pool, most * sizeof(*talk->commands));
+    talk->replies = apr_pcalloc(ctx->pool, most * sizeof(*talk->replies));
+    talk->count = 0;
     talk->again = again;
     return talk;
+}
+
+static talk_t *begin_talk(djs_ctx_t *ctx, int again)
+{
+    return begin_long_talk(ctx, again, COMMANDS_FEW);
 }
 
 static djs_redis_command_t *command(talk_t *talk, const char *name)
 {
     djs_redis_command_t *added = &talk->commands[talk->count++];
 
+    added->count = 0;
     djs_redis_add_text(added, name);
     return added;
 }
@@ -569,7 +580,7 @@ static apr_status_t ask_entries(listing_t *listing, djs_ctx_t *ctx, djs_redis_re
 {
     int i;
 
-    *talk = begin_talk(ctx, 1);
+    *talk = begin_long_talk(ctx, 1, COMMANDS_MAX);
     for (i = 0; i < count; i++) {
         command_on(*talk, "GET", keys[i]->text.data);
         command_on(*talk, "PTTL", keys[i]->text.data);
