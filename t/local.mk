@@ -90,9 +90,13 @@ endif
 # from libdjsfuzz.la; with it libFuzzer's, by -fsanitize=fuzzer.
 FUZZ_TARGETS = \
 	t/fuzz/fuzz_cookie \
+	t/fuzz/fuzz_csrf \
+	t/fuzz/fuzz_form \
+	t/fuzz/fuzz_inject \
 	t/fuzz/fuzz_json \
 	t/fuzz/fuzz_pickle \
 	t/fuzz/fuzz_signed \
+	t/fuzz/fuzz_ticket \
 	t/fuzz/fuzz_wire
 
 # As with the unit tests.
@@ -121,11 +125,15 @@ endif
 # First, since it stands in for functions of the C library and of APR; and in no other program.
 fuzz_ldadd = t/fuzz/libdjsfuzz.la $(LDADD)
 t_fuzz_fuzz_cookie_LDADD = $(fuzz_ldadd)
+t_fuzz_fuzz_csrf_LDADD = $(fuzz_ldadd)
+t_fuzz_fuzz_form_LDADD = $(fuzz_ldadd)
+t_fuzz_fuzz_inject_LDADD = $(fuzz_ldadd)
 t_fuzz_fuzz_json_LDADD = $(fuzz_ldadd)
 t_fuzz_fuzz_memcached_LDADD = $(fuzz_ldadd)
 t_fuzz_fuzz_pickle_LDADD = $(fuzz_ldadd)
 t_fuzz_fuzz_redis_LDADD = $(fuzz_ldadd)
 t_fuzz_fuzz_signed_LDADD = $(fuzz_ldadd)
+t_fuzz_fuzz_ticket_LDADD = $(fuzz_ldadd)
 t_fuzz_fuzz_wire_LDADD = $(fuzz_ldadd)
 
 t_unit_libdjstest_la_SOURCES = \
@@ -260,7 +268,7 @@ check-valgrind:
 	    AM_LOG_FLAGS='$(VALGRIND) $(VALGRIND_FLAGS)'
 
 EXTRA_DIST += t/bench t/checks t/django_engine t/fuzz/cookie.dict t/fuzz/corpus \
-	t/fuzz/memcached.dict t/fuzz/redis.dict t/fuzz/seeds \
+	t/fuzz/csrf.dict t/fuzz/form.dict t/fuzz/inject.dict t/fuzz/memcached.dict t/fuzz/redis.dict t/fuzz/seeds \
 	t/fuzz/wire.dict t/lsan.supp t/servers.py t/valgrind.supp \
 	t/vectors t/httpd t/unit/all_vectors.py t/unit/django_memcached t/unit/django_tables \
 	t/unit/pickles.py t/unit/usernames.py \
