@@ -1,29 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Compression of short texts, as most sessions are: as short as zlib makes them at its default
- * level, but for a byte or two, with a third of its instructions.
+ * Compression of short texts, as most sessions are, by libdeflate.
  *
- * On 500 bytes zlib spends most of its time on what is for long texts: it clears 64 KB of hash
- * table, and weighs all symbols that there could be. Here everything is as large as the text may
- * be. What comes out is RFC 1950 and 1951, which every inflate reads. Longer texts are left to
- * zlib, and so is all reading: nothing hostile comes here, only what we have serialized.
+ * On 500 bytes zlib spends most of its time on making and clearing its tables. libdeflate makes the
+ * same format, RFC 1950, from tables that can be kept, in half of the time and as short. A process
+ * has a few of them, however many threads it has: compressing takes microseconds, and who finds
+ * none free takes zlib instead of waiting. Long texts are left to zlib, which makes them shorter,
+ * and so is all reading.
+ *
+ * A kept compressor has places, counts and codes of the last text in its tables, none of its bytes,
+ * and clears them before the next text.
  */
 #ifndef DJS_DEFLATE_H
 #define DJS_DEFLATE_H
 
 #include "djs.h"
 
-/** Longest text. */
-#define DJS_DEFLATE_SHORT_MAX 2048
-
-/** Room for what @a len bytes become at worst: each of 9 bits, and what is around them. */
-#define DJS_DEFLATE_SHORT_ROOM(len) ((len) + (len) / 8 + 16)
+/** Shorter texts libdeflate stores as they are, longer ones become shorter by zlib. */
+#define DJS_DEFLATE_SHORT_MIN 64
+#define DJS_DEFLATE_SHORT_MAX 2000
 
 /**
- * Compress at most DJS_DEFLATE_SHORT_MAX bytes, with zlib's framing, into @a out, which has
- * DJS_DEFLATE_SHORT_ROOM(data.len) bytes. Gives the length. Some 20 KB of stack,
- * no memory.
+ * Compressors for the threads of a process, in @a pool; each is made when it is first needed. For
+ * djs_ctx_t.compressors.
  */
-apr_size_t djs_deflate_short(djs_bytes_t data, unsigned char *out);
+djs_compressors_t *djs_compressors_make(apr_pool_t *pool);
+
+/**
+ * Compress a short text with zlib's framing; in ctx->pool, with a NUL behind it. 0: it is not
+ * short, or there is no compressor (none free, none in ctx, no memory, built without): zlib's turn.
+ */
+int djs_deflate_short(djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed);
 
 #endif

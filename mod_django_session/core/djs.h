@@ -57,7 +57,8 @@ typedef struct djs_host_t {
     void (*progress)(void *baton, apr_size_t done);
 } djs_host_t;
 
-typedef struct djs_memo_t djs_memo_t; /* memo.h */
+typedef struct djs_memo_t djs_memo_t;               /* memo.h */
+typedef struct djs_compressors_t djs_compressors_t; /* deflate.h */
 
 /** One call, or the calls of one request. Not shared between threads. */
 typedef struct djs_ctx_t {
@@ -69,6 +70,7 @@ typedef struct djs_ctx_t {
     const djs_host_t *host;       /* NULL: none */
     void *baton;                  /* the host's, given back to its functions */
     djs_memo_t *memo;             /* NULL, or what is remembered for this client */
+    djs_compressors_t *compressors; /* NULL, or what the threads of this process share */
 } djs_ctx_t;
 
 /**

@@ -473,12 +473,17 @@ static void begin_stream(z_stream *stream, apr_pool_t *scratch, djs_bytes_t data
     stream->avail_in = (uInt)data.len;
 }
 
+/* zlib's memLevel: its default clears 64 KB, this one 8 and has room for as many symbols. */
+#define MEMORY_SHORT 5
+
 /* One stream from beginning to end; gives zlib's last word. */
 static int deflate_all(djs_ctx_t *ctx, z_stream *stream, djs_bytes_t *packed)
 {
     uLong bound;
     Bytef *out;
-    int result = deflateInit(stream, Z_DEFAULT_COMPRESSION);
+    int memory = stream->avail_in <= DJS_DEFLATE_SHORT_MAX ? MEMORY_SHORT : MAX_MEM_LEVEL - 1;
+    int result = deflateInit2(stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, MAX_WBITS, memory,
+                              Z_DEFAULT_STRATEGY);
 
     if (result != Z_OK) {
         return result;
@@ -494,15 +499,6 @@ static int deflate_all(djs_ctx_t *ctx, z_stream *stream, djs_bytes_t *packed)
     return result;
 }
 
-static djs_bytes_t deflate_short(djs_ctx_t *ctx, djs_bytes_t data)
-{
-    unsigned char *out = apr_palloc(ctx->pool, DJS_DEFLATE_SHORT_ROOM(data.len) + 1);
-    const apr_size_t len = djs_deflate_short(data, out);
-
-    out[len] = '\0';
-    return djs_bytes_of((char *)out, len);
-}
-
 apr_status_t djs_deflate(djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed)
 {
     djs_bytes_t whole;
@@ -510,8 +506,7 @@ apr_status_t djs_deflate(djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed)
     z_stream stream;
     int result;
 
-    if (data.len <= DJS_DEFLATE_SHORT_MAX) {
-        *packed = deflate_short(ctx, data);
+    if (djs_deflate_short(ctx, data, packed)) {
         return APR_SUCCESS;
     }
 

@@ -75,8 +75,8 @@ int djs_utf8_is_valid(djs_bytes_t text);
 int djs_utf8_is_passable(djs_bytes_t text);
 
 /**
- * zlib format; of more than DJS_DEFLATE_SHORT_MAX bytes what Python's zlib.compress(data) makes of
- * them, of fewer the same within a few bytes (deflate.h). DJS_ELIMIT, APR_ENOMEM.
+ * zlib format: what Python's zlib.compress(data) makes, or something as short where libdeflate is
+ * faster (deflate.h). DJS_ELIMIT, APR_ENOMEM.
  */
 apr_status_t djs_deflate(djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed) DJS_MUST_CHECK;
 

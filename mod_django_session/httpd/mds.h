@@ -134,6 +134,7 @@ typedef struct mds_process_t {
     int running;                /* requests are being served */
     int stopping;               /* the child comes to its end */
     mds_dir_t *sections;        /* all that were made at start */
+    djs_compressors_t *compressors; /* the child's; NULL before */
 } mds_process_t;
 
 extern mds_process_t mds_process;

@@ -205,6 +205,7 @@ mds_request_t *mds_request_join(request_rec *r)
         request->ctx.now = first->request_time;
         request->ctx.host = APLOG_R_IS_LEVEL(first, APLOG_TRACE1) ? &host : &quiet_host;
         request->ctx.baton = first;
+        request->ctx.compressors = mds_process.compressors;
         request->cookie = apr_table_get(first->headers_in, "Cookie");
         ap_set_module_config(first->request_config, &django_session_module, request);
     }

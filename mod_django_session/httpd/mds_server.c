@@ -15,6 +15,7 @@
 #include <http_main.h>
 #include <mod_dbd.h>
 
+#include "deflate.h"
 #include "remember.h"
 
 mds_process_t mds_process;
@@ -122,6 +123,7 @@ void mds_child_init(apr_pool_t *pchild, server_rec *server)
         begin_engine(pchild, one);
     }
     mds_stream_child_init(pchild, server);
+    mds_process.compressors = djs_compressors_make(pchild);
     mds_process.running = 1;
 }
 
