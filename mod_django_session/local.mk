@@ -66,7 +66,10 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/password.c \
 	mod_django_session/core/password.h \
 	mod_django_session/core/pickle.h \
+	mod_django_session/core/pickle_calls.c \
 	mod_django_session/core/pickle_read.c \
+	mod_django_session/core/pickle_read_impl.h \
+	mod_django_session/core/pickle_scalars.c \
 	mod_django_session/core/pickle_write.c \
 	mod_django_session/core/preserve.c \
 	mod_django_session/core/preserve.h \
