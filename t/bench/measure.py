@@ -25,6 +25,7 @@ from targets import ALONE, WORKLOADS, check, make_session
 
 CALLGRIND = ["valgrind", "-q", "--tool=callgrind", "--callgrind-out-file=@OUT@"]
 SAMPLES = 10  # of memory
+EXPENSIVE = ("read", "write")  # workloads whose instructions are counted of targets that take very many
 
 
 def ask(server, workload, own, requests, connections=4, fresh=False):
@@ -138,7 +139,8 @@ class Bench:
         return server.callgrind
 
     def instructions_of(self, name, workload, counts):
-        few, many = [max(count // self.plan[name].fewer, 2) for count in counts]
+        few = max(counts[0] // self.plan[name].fewer, 2)
+        many = max(counts[1] // self.plan[name].fewer, few * 2)
         totals = [instructions_in(self.under_callgrind(name, workload, count)) for count in (few, many)]
         return (totals[1] - totals[0]) / (many - few)
 
@@ -152,7 +154,8 @@ class Bench:
                 found[pair] = self.instructions_of(*pair, counts)
                 say("instructions: %s, %s: %.1f k" % (*pair, found[pair] / 1000))
 
-        pairs = self.pairs()
+        pairs = [(name, workload) for name, workload in self.pairs()
+                 if workload in EXPENSIVE or not self.plan[name].expensive]
         alone = [pair for pair in pairs if "SQLite" in pair[0] and pair[1] == "write"]
         groups = {}  # whose session it is: nobody else changes it meanwhile
         for pair in pairs:

@@ -5,7 +5,6 @@ The stores that sessions of the benchmark live in: real servers, Django's tables
 A store knows what httpd.conf says of it (`dbd`, `memcached`, …) and which processes its work is
 done by, whose CPU time counts as the store's.
 """
-import os
 import shutil
 import sqlite3
 import subprocess
