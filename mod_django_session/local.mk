@@ -138,6 +138,8 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/engine_cookies.c \
 	mod_django_session/store/engine_db.c \
 	mod_django_session/store/engine_file.c \
+	mod_django_session/store/engine_file_all.c \
+	mod_django_session/store/engine_file_impl.h \
 	mod_django_session/store/engine_file.h \
 	mod_django_session/store/keys.c \
 	mod_django_session/store/keys.h \

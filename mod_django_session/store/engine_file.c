@@ -23,9 +23,8 @@
  * two system calls; and where the system can exchange two names at once, what Django removed is not
  * made again, and what it wrote in between is put back.
  */
-#include "engine_file.h"
+#include "engine_file_impl.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -35,7 +34,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOCK_NAME ".mod_django_session.lock"
 #define TEMP_MARK "_out_"
 #define TEMP_CHANCE 8
 #define TEMP_TRIES_MAX 100
@@ -50,35 +48,11 @@
 #define NAP_MIN 100
 #define NAP_MAX 5000
 
-/* Temporary files of this age belong to nobody. */
-#define TEMP_AGE apr_time_from_sec(86400)
-
-/* After so many files those who look on are told. */
-#define BATCH 100
-
 #define OPEN_FLAGS (O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
-
-typedef struct file_t {
-    djs_engine_t engine;
-    djs_site_t site; /* by which the age of sessions is judged; no keys, no users */
-    const char *directory;
-    apr_size_t prefix_len;
-} file_t;
-
-/* One operation. */
-typedef struct call_t {
-    const file_t *file;
-    djs_ctx_t *ctx;
-    apr_time_t begun;
-    int directory;    /* descriptor */
-    const char *name; /* of the session's file; NULL: it concerns all */
-    int lock;         /* descriptor; -1: none is held */
-} call_t;
 
 /* ---- Calls, failures ------------------------------------------------------------------------- */
 
-/* Microseconds of a clock that nobody sets. */
-static apr_time_t ticks(void)
+apr_time_t djs_file_ticks(void)
 {
     struct timespec now;
 
@@ -86,12 +60,12 @@ static apr_time_t ticks(void)
     return (apr_time_t)now.tv_sec * APR_USEC_PER_SEC + now.tv_nsec / 1000;
 }
 
-static apr_interval_time_t time_left(const call_t *call)
+apr_interval_time_t djs_file_time_left(const call_t *call)
 {
-    return call->ctx->patience - (ticks() - call->begun);
+    return call->ctx->patience - (djs_file_ticks() - call->begun);
 }
 
-static apr_status_t fail(const call_t *call, int error, const char *what)
+apr_status_t djs_file_fail(const call_t *call, int error, const char *what)
 {
     char text[200];
 
@@ -99,13 +73,13 @@ static apr_status_t fail(const call_t *call, int error, const char *what)
                     call->file->directory, what, apr_strerror(error, text, sizeof(text)));
 }
 
-static apr_status_t begin(call_t *call, djs_engine_t *engine, djs_ctx_t *ctx, const char *key)
+apr_status_t djs_file_begin(call_t *call, djs_engine_t *engine, djs_ctx_t *ctx, const char *key)
 {
     const file_t *file = engine->data;
 
     call->file = file;
     call->ctx = ctx;
-    call->begun = ticks();
+    call->begun = djs_file_ticks();
     call->lock = -1;
     call->name = key != NULL ? apr_pstrcat(ctx->pool, file->site.settings->cookie_name, key, NULL)
                              : NULL;
@@ -115,10 +89,10 @@ static apr_status_t begin(call_t *call, djs_engine_t *engine, djs_ctx_t *ctx, co
     }
     call->directory = open(file->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return call->directory >= 0 ? APR_SUCCESS
-                                : fail(call, errno, "the directory cannot be opened");
+                                : djs_file_fail(call, errno, "the directory cannot be opened");
 }
 
-static void unlock(call_t *call)
+void djs_file_unlock(call_t *call)
 {
     if (call->lock >= 0) {
         close(call->lock);
@@ -126,12 +100,11 @@ static void unlock(call_t *call)
     }
 }
 
-/* Only after begin() succeeded. Gives rv back. */
-static apr_status_t end(call_t *call, apr_status_t rv)
+apr_status_t djs_file_end(call_t *call, apr_status_t rv)
 {
-    apr_interval_time_t left = time_left(call);
+    apr_interval_time_t left = djs_file_time_left(call);
 
-    unlock(call);
+    djs_file_unlock(call);
     close(call->directory);
     call->ctx->patience = left > 0 ? left : 0;
     return rv;
@@ -164,8 +137,7 @@ static int can_be_a_key(const file_t *file, const char *key)
            && file->prefix_len + len + strlen(TEMP_MARK) + TEMP_CHANCE <= NAME_LEN_MAX;
 }
 
-/* The key of a session's file; NULL: this is the name of something else. */
-static const char *key_of(const file_t *file, const char *name)
+const char *djs_file_key_of(const file_t *file, const char *name)
 {
     if (strncmp(name, file->site.settings->cookie_name, file->prefix_len) != 0
         || !can_be_a_key(file, name + file->prefix_len)) {
@@ -174,7 +146,7 @@ static const char *key_of(const file_t *file, const char *name)
     return name + file->prefix_len;
 }
 
-static int is_temporary(const file_t *file, const char *name)
+int djs_file_is_temporary(const file_t *file, const char *name)
 {
     const char *mark = name + file->prefix_len;
 
@@ -188,7 +160,7 @@ static int is_temporary(const file_t *file, const char *name)
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-static apr_time_t instant(const struct timespec *time)
+apr_time_t djs_file_instant(const struct timespec *time)
 {
     if (time->tv_sec >= DJS_MOMENT_MAX / APR_USEC_PER_SEC) {
         return DJS_MOMENT_MAX;
@@ -212,10 +184,10 @@ static apr_status_t open_session(const call_t *call, int *fd, struct stat *info)
     *fd = openat(call->directory, call->name, O_RDONLY | OPEN_FLAGS);
     if (*fd < 0) {
         return means_absent(errno) ? APR_NOTFOUND
-                                   : fail(call, errno, "a session cannot be opened");
+                                   : djs_file_fail(call, errno, "a session cannot be opened");
     }
     if (fstat(*fd, info) != 0) {
-        apr_status_t rv = fail(call, errno, "a session cannot be opened");
+        apr_status_t rv = djs_file_fail(call, errno, "a session cannot be opened");
 
         close(*fd);
         return rv;
@@ -238,7 +210,7 @@ static apr_status_t read_all(const call_t *call, int fd, apr_size_t size, djs_by
         ssize_t got = read(fd, buffer + len, most - len);
 
         if (got < 0 && errno != EINTR) {
-            return fail(call, errno, "a session cannot be read");
+            return djs_file_fail(call, errno, "a session cannot be read");
         }
         if (got == 0) {
             break;
@@ -250,8 +222,7 @@ static apr_status_t read_all(const call_t *call, int fd, apr_size_t size, djs_by
     return APR_SUCCESS;
 }
 
-/* The record, and which file it is. APR_NOTFOUND; DJS_ESTORE. */
-static apr_status_t read_session(const call_t *call, djs_record_t *record, struct stat *info)
+apr_status_t djs_file_read_session(const call_t *call, djs_record_t *record, struct stat *info)
 {
     int fd;
     apr_status_t rv = open_session(call, &fd, info);
@@ -260,7 +231,7 @@ static apr_status_t read_session(const call_t *call, djs_record_t *record, struc
         return rv;
     }
     memset(record, 0, sizeof(*record));
-    record->written = instant(&info->st_mtim);
+    record->written = djs_file_instant(&info->st_mtim);
     rv = read_all(call, fd, (apr_size_t)info->st_size, &record->data);
     close(fd);
     return rv;
@@ -348,8 +319,7 @@ static int is_held_by_another(int error)
     return error == EAGAIN || error == EACCES || error == EWOULDBLOCK || error == EINTR;
 }
 
-/* Until unlock(). */
-static apr_status_t lock(call_t *call)
+apr_status_t djs_file_lock(call_t *call)
 {
     apr_interval_time_t nap = NAP_MIN;
 
@@ -357,7 +327,7 @@ static apr_status_t lock(call_t *call)
         int fd = open_lock_file(call);
 
         if (fd < 0) {
-            return fail(call, errno, "the lock cannot be opened");
+            return djs_file_fail(call, errno, "the lock cannot be opened");
         }
         if (try_lock(fd, call->name) == 0) {
             if (is_lock_file(call, fd)) {
@@ -366,13 +336,13 @@ static apr_status_t lock(call_t *call)
             }
         }
         else if (!is_held_by_another(errno)) {
-            apr_status_t rv = fail(call, errno, "the lock cannot be taken");
+            apr_status_t rv = djs_file_fail(call, errno, "the lock cannot be taken");
 
             close(fd);
             return rv;
         }
         close(fd);
-        if (time_left(call) <= 0) {
+        if (djs_file_time_left(call) <= 0) {
             return djs_fail(call->ctx, DJS_ESTORE, "DjangoSessionFilePath %s: another process has "
                             "kept the session locked for too long", call->file->directory);
         }
@@ -420,10 +390,10 @@ static apr_status_t open_temporary(const call_t *call, const char **name, int *f
             break;
         }
     }
-    return fail(call, errno, "no file can be made");
+    return djs_file_fail(call, errno, "no file can be made");
 }
 
-static void discard(const call_t *call, const char *temporary)
+void djs_file_discard(const call_t *call, const char *temporary)
 {
     unlinkat(call->directory, temporary, 0);
 }
@@ -442,8 +412,8 @@ static apr_status_t write_temporary(const call_t *call, djs_bytes_t data, const 
         error = errno; /* a disk over the network, or a quota */
     }
     if (error != 0) {
-        discard(call, *name);
-        return fail(call, error, "a session cannot be written, and is as it was");
+        djs_file_discard(call, *name);
+        return djs_file_fail(call, error, "a session cannot be written, and is as it was");
     }
     return APR_SUCCESS;
 }
@@ -492,7 +462,7 @@ static apr_status_t put_in_place(const call_t *call, const char *temporary,
 #endif
     (void)looked_at;
     error = renameat(call->directory, temporary, call->directory, call->name) == 0 ? 0 : errno;
-    return error == 0 ? APR_SUCCESS : fail(call, error, "a session cannot be replaced");
+    return error == 0 ? APR_SUCCESS : djs_file_fail(call, error, "a session cannot be replaced");
 }
 
 /* The session as it is now is what was seen; seen NULL: is there. */
@@ -503,7 +473,7 @@ static apr_status_t compare(const call_t *call, const djs_record_t *seen, struct
     int fd;
 
     if (seen != NULL) {
-        rv = read_session(call, &there, info);
+        rv = djs_file_read_session(call, &there, info);
         return rv == APR_SUCCESS && !djs_bytes_equal(there.data, seen->data) ? conflict(call) : rv;
     }
     rv = open_session(call, &fd, info);
@@ -520,7 +490,7 @@ static apr_status_t reserve(const call_t *call, const char *temporary)
     int error;
 
     if (fd < 0) {
-        return errno == EEXIST ? APR_EEXIST : fail(call, errno, "no file can be made");
+        return errno == EEXIST ? APR_EEXIST : djs_file_fail(call, errno, "no file can be made");
     }
     close(fd);
     if (renameat(call->directory, temporary, call->directory, call->name) == 0) {
@@ -528,7 +498,7 @@ static apr_status_t reserve(const call_t *call, const char *temporary)
     }
     error = errno;
     unlinkat(call->directory, call->name, 0);
-    return fail(call, error, "a session cannot be written");
+    return djs_file_fail(call, error, "a session cannot be written");
 }
 
 /* The temporary file gets a name that nobody has. APR_EEXIST. */
@@ -546,7 +516,7 @@ static apr_status_t put_first(const call_t *call, const char *temporary)
     case EMLINK:
         return reserve(call, temporary);
     default:
-        return fail(call, errno, "a session cannot be written");
+        return djs_file_fail(call, errno, "a session cannot be written");
     }
 }
 
@@ -562,8 +532,8 @@ static apr_status_t file_load(djs_engine_t *engine, djs_ctx_t *ctx, const char *
     if (!can_be_a_key(engine->data, key)) {
         return APR_NOTFOUND;
     }
-    rv = begin(&call, engine, ctx, key);
-    return rv == APR_SUCCESS ? end(&call, read_session(&call, found, &info)) : rv;
+    rv = djs_file_begin(&call, engine, ctx, key);
+    return rv == APR_SUCCESS ? djs_file_end(&call, djs_file_read_session(&call, found, &info)) : rv;
 }
 
 static apr_status_t create(const call_t *call, const djs_record_t *record)
@@ -573,7 +543,7 @@ static apr_status_t create(const call_t *call, const djs_record_t *record)
 
     if (rv == APR_SUCCESS) {
         rv = put_first(call, temporary);
-        discard(call, temporary);
+        djs_file_discard(call, temporary);
     }
     return rv;
 }
@@ -588,8 +558,8 @@ static apr_status_t file_create(djs_engine_t *engine, djs_ctx_t *ctx, const char
         return djs_fail(ctx, DJS_EINVAL, "the key of a session in a file has letters a-z and "
                         "digits, and no more of them than a file's name");
     }
-    rv = begin(&call, engine, ctx, key);
-    return rv == APR_SUCCESS ? end(&call, create(&call, record)) : rv;
+    rv = djs_file_begin(&call, engine, ctx, key);
+    return rv == APR_SUCCESS ? djs_file_end(&call, create(&call, record)) : rv;
 }
 
 /* All that takes long is done before the lock is taken, and before Django's file is looked at. */
@@ -602,14 +572,14 @@ static apr_status_t replace(call_t *call, const djs_record_t *seen, const djs_re
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    rv = lock(call);
+    rv = djs_file_lock(call);
     if (rv == APR_SUCCESS) {
         rv = compare(call, seen, &info);
     }
     if (rv == APR_SUCCESS) {
         rv = put_in_place(call, temporary, &info);
     }
-    discard(call, temporary);
+    djs_file_discard(call, temporary);
     return rv;
 }
 
@@ -622,8 +592,8 @@ static apr_status_t file_replace(djs_engine_t *engine, djs_ctx_t *ctx, const cha
     if (!can_be_a_key(engine->data, key)) {
         return APR_NOTFOUND;
     }
-    rv = begin(&call, engine, ctx, key);
-    return rv == APR_SUCCESS ? end(&call, replace(&call, seen, record)) : rv;
+    rv = djs_file_begin(&call, engine, ctx, key);
+    return rv == APR_SUCCESS ? djs_file_end(&call, replace(&call, seen, record)) : rv;
 }
 
 /* Is there a regular file of this name? */
@@ -633,16 +603,17 @@ static apr_status_t look(const call_t *call, int *found)
 
     *found = 0;
     if (fstatat(call->directory, call->name, &info, AT_SYMLINK_NOFOLLOW) != 0) {
-        return errno == ENOENT ? APR_SUCCESS : fail(call, errno, "a session cannot be looked at");
+        return errno == ENOENT ? APR_SUCCESS
+                               : djs_file_fail(call, errno, "a session cannot be looked at");
     }
     *found = S_ISREG(info.st_mode);
     return APR_SUCCESS;
 }
 
-static apr_status_t remove_session(const call_t *call)
+apr_status_t djs_file_remove_session(const call_t *call)
 {
     if (unlinkat(call->directory, call->name, 0) != 0 && errno != ENOENT) {
-        return fail(call, errno, "a session cannot be removed");
+        return djs_file_fail(call, errno, "a session cannot be removed");
     }
     return APR_SUCCESS;
 }
@@ -656,8 +627,8 @@ static apr_status_t remove_locked(call_t *call)
     if (rv != APR_SUCCESS || !found) {
         return rv;
     }
-    rv = lock(call);
-    return rv == APR_SUCCESS ? remove_session(call) : rv;
+    rv = djs_file_lock(call);
+    return rv == APR_SUCCESS ? djs_file_remove_session(call) : rv;
 }
 
 static apr_status_t file_remove(djs_engine_t *engine, djs_ctx_t *ctx, const char *key)
@@ -668,8 +639,8 @@ static apr_status_t file_remove(djs_engine_t *engine, djs_ctx_t *ctx, const char
     if (!can_be_a_key(engine->data, key)) {
         return APR_SUCCESS;
     }
-    rv = begin(&call, engine, ctx, key);
-    return rv == APR_SUCCESS ? end(&call, remove_locked(&call)) : rv;
+    rv = djs_file_begin(&call, engine, ctx, key);
+    return rv == APR_SUCCESS ? djs_file_end(&call, remove_locked(&call)) : rv;
 }
 
 static apr_status_t file_exists(djs_engine_t *engine, djs_ctx_t *ctx, const char *key, int *found)
@@ -681,294 +652,8 @@ static apr_status_t file_exists(djs_engine_t *engine, djs_ctx_t *ctx, const char
     if (!can_be_a_key(engine->data, key)) {
         return APR_SUCCESS;
     }
-    rv = begin(&call, engine, ctx, key);
-    return rv == APR_SUCCESS ? end(&call, look(&call, found)) : rv;
-}
-
-/* ---- All files ------------------------------------------------------------------------------- */
-
-/* What is done with each name of the directory that begins as a session's; call->name is set. */
-typedef apr_status_t (*name_fn)(void *baton, call_t *call);
-
-/* One name, with a pool of its own for what is read. */
-static apr_status_t visit(call_t *call, const char *name, name_fn each, void *baton)
-{
-    djs_ctx_t *ctx = call->ctx;
-    djs_ctx_t scratch = *ctx;
-    apr_status_t rv = apr_pool_create(&scratch.pool, ctx->pool);
-
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    call->ctx = &scratch;
-    call->name = name;
-    rv = each(baton, call);
-    unlock(call);
-    call->ctx = ctx;
-    ctx->patience = scratch.patience;
-    if (rv != APR_SUCCESS && scratch.problem != NULL) {
-        rv = djs_fail(ctx, rv, "%s", scratch.problem);
-    }
-    apr_pool_destroy(scratch.pool);
-    return rv;
-}
-
-/* The calls' patience is one for each name: who looks on may say so, or end it. */
-static apr_status_t still_patient(call_t *call)
-{
-    apr_interval_time_t left = time_left(call);
-
-    call->begun = ticks();
-    call->ctx->patience = left > 0 ? left : 0;
-    return left > 0 ? APR_SUCCESS
-                    : djs_fail(call->ctx, DJS_ESTORE, "DjangoSessionFilePath %s: no time left to "
-                               "look at all sessions", call->file->directory);
-}
-
-static apr_status_t visit_all(call_t *call, DIR *listing, name_fn each, void *baton)
-{
-    const struct dirent *entry;
-    apr_status_t rv = APR_SUCCESS;
-
-    for (;;) {
-        errno = 0;
-        entry = readdir(listing);
-        if (entry == NULL) {
-            return errno == 0 ? APR_SUCCESS : fail(call, errno, "the directory cannot be read");
-        }
-        if (strncmp(entry->d_name, call->file->site.settings->cookie_name,
-                    call->file->prefix_len) != 0) {
-            continue;
-        }
-        rv = visit(call, entry->d_name, each, baton);
-        if (rv == APR_SUCCESS) {
-            rv = still_patient(call);
-        }
-        if (rv != APR_SUCCESS) {
-            return rv;
-        }
-    }
-}
-
-static apr_status_t walk(djs_engine_t *engine, djs_ctx_t *ctx, name_fn each, void *baton)
-{
-    call_t call;
-    DIR *listing;
-    int fd;
-    apr_status_t rv = begin(&call, engine, ctx, NULL);
-
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    fd = openat(call.directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    listing = fd >= 0 ? fdopendir(fd) : NULL;
-    if (listing != NULL) {
-        rv = visit_all(&call, listing, each, baton);
-        closedir(listing);
-    }
-    else {
-        rv = fail(&call, errno, "the directory cannot be read");
-        if (fd >= 0) {
-            close(fd);
-        }
-    }
-    return end(&call, rv);
-}
-
-/* A session's file, and how it stands. APR_NOTFOUND: it is none, or none any more. */
-static apr_status_t judge(call_t *call, djs_record_t *record, djs_session_status_t *status)
-{
-    struct stat info;
-    apr_status_t rv;
-
-    if (key_of(call->file, call->name) == NULL) {
-        return APR_NOTFOUND;
-    }
-    rv = read_session(call, record, &info);
-    if (rv == APR_SUCCESS) {
-        *status = djs_session_judge(call->ctx, &call->file->site, record);
-    }
-    return rv;
-}
-
-typedef struct clearing_t {
-    djs_ctx_t *ctx;
-    apr_size_t looked_at;
-    apr_size_t removed;
-} clearing_t;
-
-/* What a process left that ended while it wrote. A file counts as new when it was moved, too. */
-static apr_status_t clear_temporary(call_t *call)
-{
-    struct stat info;
-
-    if (fstatat(call->directory, call->name, &info, AT_SYMLINK_NOFOLLOW) == 0
-        && S_ISREG(info.st_mode)
-        && instant(&info.st_mtim) < call->ctx->now - TEMP_AGE
-        && instant(&info.st_ctim) < call->ctx->now - TEMP_AGE) {
-        discard(call, call->name);
-    }
-    return APR_SUCCESS;
-}
-
-/* Looked at without the lock, and then again with it. */
-static apr_status_t clear_session(clearing_t *clearing, call_t *call)
-{
-    djs_session_status_t status;
-    djs_record_t record;
-    apr_status_t rv = judge(call, &record, &status);
-
-    if (rv == APR_SUCCESS && status == DJS_SESSION_EXPIRED) {
-        rv = lock(call);
-        if (rv == APR_SUCCESS) {
-            rv = judge(call, &record, &status);
-        }
-        if (rv == APR_SUCCESS && status == DJS_SESSION_EXPIRED) {
-            rv = remove_session(call);
-            clearing->removed += rv == APR_SUCCESS;
-        }
-    }
-    return rv == APR_NOTFOUND ? APR_SUCCESS : rv;
-}
-
-static apr_status_t clear_one(void *baton, call_t *call)
-{
-    clearing_t *clearing = baton;
-    apr_status_t rv = is_temporary(call->file, call->name) ? clear_temporary(call)
-                                                           : clear_session(clearing, call);
-
-    if (rv == APR_SUCCESS && ++clearing->looked_at % BATCH == 0) {
-        unlock(call);
-        djs_progress(clearing->ctx, clearing->removed);
-        call->ctx->patience = clearing->ctx->patience; /* whoever looks on may renew it */
-        call->begun = ticks();
-    }
-    return rv;
-}
-
-static apr_status_t file_clear_expired(djs_engine_t *engine, djs_ctx_t *ctx, apr_size_t *removed)
-{
-    clearing_t clearing = { ctx, 0, 0 };
-    apr_status_t rv = walk(engine, ctx, clear_one, &clearing);
-
-    *removed = clearing.removed;
-    if (rv == APR_SUCCESS && clearing.looked_at % BATCH != 0) {
-        djs_progress(ctx, clearing.removed);
-    }
-    return rv;
-}
-
-typedef struct listing_t {
-    djs_list_fn each;
-    void *baton;
-} listing_t;
-
-/* One without a byte is no session yet. */
-static apr_status_t list_one(void *baton, call_t *call)
-{
-    listing_t *listing = baton;
-    djs_session_status_t status;
-    djs_listed_t listed;
-    apr_status_t rv = judge(call, &listed.record, &status);
-
-    if (rv != APR_SUCCESS) {
-        return rv == APR_NOTFOUND ? APR_SUCCESS : rv;
-    }
-    if (status == DJS_SESSION_EXPIRED || listed.record.data.len == 0) {
-        return APR_SUCCESS;
-    }
-    listed.key = key_of(call->file, call->name);
-    return listing->each(listing->baton, call->ctx, &listed);
-}
-
-static apr_status_t file_list(djs_engine_t *engine, djs_ctx_t *ctx, djs_list_fn each, void *baton)
-{
-    listing_t listing = { each, baton };
-
-    return walk(engine, ctx, list_one, &listing);
-}
-
-/* ---- Checking -------------------------------------------------------------------------------- */
-
-typedef void (*say_fn)(void *baton, int ok, const char *what);
-
-typedef struct counted_t {
-    apr_int64_t live, expired, unreadable;
-} counted_t;
-
-static apr_status_t count_one(void *baton, call_t *call)
-{
-    counted_t *counted = baton;
-    djs_session_status_t status;
-    djs_record_t record;
-    apr_status_t rv = judge(call, &record, &status);
-
-    if (rv == APR_SUCCESS) {
-        counted->live += status == DJS_SESSION_ACTIVE;
-        counted->expired += status == DJS_SESSION_EXPIRED;
-        counted->unreadable += status == DJS_SESSION_INVALID;
-    }
-    return rv == APR_NOTFOUND ? APR_SUCCESS : rv;
-}
-
-static apr_status_t check_reading(djs_engine_t *engine, djs_ctx_t *ctx, say_fn say, void *baton)
-{
-    const file_t *file = engine->data;
-    counted_t counted = { 0, 0, 0 };
-    apr_status_t rv = walk(engine, ctx, count_one, &counted);
-
-    say(baton, rv == APR_SUCCESS,
-        rv == APR_SUCCESS
-            ? apr_psprintf(ctx->pool, "directory %s can be read: %" APR_INT64_T_FMT " live, %"
-                           APR_INT64_T_FMT " expired and %" APR_INT64_T_FMT " unreadable sessions",
-                           file->directory, counted.live, counted.expired, counted.unreadable)
-            : ctx->problem);
-    return rv;
-}
-
-/* What is wrong with the rights to it; NULL: nothing. Makes no file, since root may be asking. */
-static const char *rights_problem(const call_t *call)
-{
-    struct stat info;
-
-    if (fstat(call->directory, &info) != 0
-        || faccessat(call->directory, ".", R_OK | W_OK | X_OK, AT_EACCESS) != 0) {
-        return "it cannot be written";
-    }
-    if ((info.st_mode & (S_IWOTH | S_ISVTX)) == S_IWOTH) {
-        return "everybody on this machine may remove its files: chmod o-w";
-    }
-    if (geteuid() == 0 && info.st_uid == 0 && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0) {
-        return "it is root's alone: it must belong to the user that the server and Django run as";
-    }
-    if (faccessat(call->directory, LOCK_NAME, R_OK | W_OK, AT_EACCESS) != 0 && errno != ENOENT) {
-        return LOCK_NAME " in it cannot be written";
-    }
-    return NULL;
-}
-
-static apr_status_t check_writing(djs_engine_t *engine, djs_ctx_t *ctx, say_fn say, void *baton)
-{
-    const char *problem;
-    call_t call;
-    apr_status_t rv = begin(&call, engine, ctx, NULL);
-
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    problem = rights_problem(&call);
-    say(baton, problem == NULL,
-        apr_psprintf(ctx->pool, problem == NULL ? "directory %s can be written%s"
-                                                : "DjangoSessionFilePath %s: %s",
-                     call.file->directory, problem == NULL ? "" : problem));
-    return end(&call, APR_SUCCESS);
-}
-
-static apr_status_t file_check(djs_engine_t *engine, djs_ctx_t *ctx, say_fn say, void *baton)
-{
-    apr_status_t rv = check_reading(engine, ctx, say, baton);
-
-    return rv == APR_SUCCESS ? check_writing(engine, ctx, say, baton) : rv;
+    rv = djs_file_begin(&call, engine, ctx, key);
+    return rv == APR_SUCCESS ? djs_file_end(&call, look(&call, found)) : rv;
 }
 
 /* ---- Opening --------------------------------------------------------------------------------- */
@@ -981,9 +666,9 @@ static const djs_engine_ops_t ops = {
     .replace = file_replace,
     .remove = file_remove,
     .exists = file_exists,
-    .clear_expired = file_clear_expired,
-    .list = file_list,
-    .check = file_check
+    .clear_expired = djs_file_clear_expired,
+    .list = djs_file_list,
+    .check = djs_file_check
 };
 
 static djs_engine_t *make(apr_pool_t *pool, const djs_settings_t *settings, const djs_zone_t *zone,
