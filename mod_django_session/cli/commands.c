@@ -146,6 +146,7 @@ static apr_status_t make_record(cli_t *cli, const djs_value_t *data, djs_record_
     apr_status_t rv = djs_expiry_of(cli->ctx, site->settings, site->zone,
                                     djs_value_get(data, djs_bytes("_session_expiry")), &expiry);
 
+    memset(record, 0, sizeof(*record));
     if (rv == APR_SUCCESS) {
         record->expires = expiry.date;
         rv = djs_wire_write(cli->ctx, site->wire, data, &record->data);
