@@ -315,6 +315,7 @@ apr_status_t cli_explain(cli_t *cli, int argc, const char *const *argv)
     int found;
     apr_status_t rv = cli_key(cli, argv[0], &key);
 
+    memset(&record, 0, sizeof(record)); /* an engine fills in what it knows of */
     if (rv == APR_SUCCESS) {
         rv = engine->ops->exists(engine, ctx, key, &found);
     }
