@@ -33,6 +33,7 @@
 struct djs_sealer_t {
     int count;
     unsigned char (*keys)[KEY_LEN]; /* NULL: OpenSSL failed */
+    int remembers;                  /* results are kept in ctx->memo */
 };
 
 djs_sealer_t *djs_sealer_make(apr_pool_t *pool, const djs_keyring_t *keys)
@@ -52,6 +53,11 @@ djs_sealer_t *djs_sealer_make(apr_pool_t *pool, const djs_keyring_t *keys)
         sealer->keys = NULL;
     }
     return sealer;
+}
+
+void djs_sealer_remember(djs_sealer_t *sealer)
+{
+    sealer->remembers = 1;
 }
 
 static apr_status_t fail_openssl(djs_ctx_t *ctx)
@@ -161,7 +167,7 @@ static void remember(djs_ctx_t *ctx, const djs_sealer_t *sealer, const char *nam
     const apr_size_t head = STAMP_LEN + strlen(name) + 1;
     char *known;
 
-    if (ctx->memo == NULL || opened->data.len > DJS_MEMO_MAX) {
+    if (!sealer->remembers || ctx->memo == NULL || opened->data.len > DJS_MEMO_MAX) {
         return;
     }
     known = apr_palloc(ctx->pool, head + opened->data.len);
@@ -179,8 +185,9 @@ static int recall(djs_ctx_t *ctx, const djs_sealer_t *sealer, const char *name, 
     djs_bytes_t known;
     int key;
 
-    if (!djs_memo_find(ctx, sealer, text, &known, &key) || known.len < head ||
-        memcmp(known.data + STAMP_LEN, name, head - STAMP_LEN) != 0) {
+    if (!sealer->remembers || !djs_memo_find(ctx, sealer, text, &known, &key)
+        || known.len < head
+        || memcmp(known.data + STAMP_LEN, name, head - STAMP_LEN) != 0) {
         return 0;
     }
     opened->key = key;

@@ -32,11 +32,17 @@
 /** Longest sealed text that is looked at. */
 #define DJS_SEALED_TEXT_MAX (16 * 1024 * 1024)
 
-/** A keyring made ready for sealing. Immutable; any number of threads. */
+/** A keyring made ready for sealing. Immutable once it is made; any number of threads. */
 typedef struct djs_sealer_t djs_sealer_t;
 
 /** A sealer in @a pool, which needs @a keys only now. Its keys are wiped with the pool. */
 djs_sealer_t *djs_sealer_make(apr_pool_t *pool, const djs_keyring_t *keys);
+
+/**
+ * From now on what @a sealer opened is kept in ctx->memo (memo.h), if there is one. As for signers:
+ * only of those that live as long as any memo.
+ */
+void djs_sealer_remember(djs_sealer_t *sealer);
 
 /**
  * Open a text. Nothing of what is inside is looked at before the tag was verified.

@@ -28,7 +28,7 @@ struct djs_wire_t {
     const djs_keyring_t *keys;
     djs_signer_t *signer;       /* of SIGNED and COOKIE */
     const char *legacy_salt;    /* of SIGNED and LEGACY */
-    const djs_sealer_t *sealer; /* of SEALED */
+    djs_sealer_t *sealer;       /* of SEALED */
     const char *cookie;         /* of SEALED: what its texts are bound to */
 };
 
@@ -60,6 +60,7 @@ djs_wire_t *djs_wire_make(apr_pool_t *pool, const djs_keyring_t *keys, djs_wire_
         break;
     case DJS_WIRE_SEALED:
         wire->sealer = djs_sealer_make(pool, keys);
+        djs_sealer_remember(wire->sealer);
         break;
     case DJS_WIRE_COOKIE:
     case DJS_WIRE_JSON:

@@ -213,6 +213,8 @@ static void what_was_opened_once_is_known_for_this_name_and_these_keys_alone(voi
     int key = -1, i;
 
     test->ctx->memo = djs_memo_make(test->pool);
+    djs_sealer_remember(sealer);
+    djs_sealer_remember(stranger);
     changed[sizeof(changed) - 2] ^= 1;
     for (i = 0; i < 2; i++) { /* the second time from memory */
         assert_status(test->ctx, djs_seal_loads(test->ctx, sealer, NAME, djs_bytes(BY_OLD), &data,
@@ -237,6 +239,25 @@ static void what_was_opened_once_is_known_for_this_name_and_these_keys_alone(voi
                                        NULL), DJS_EBADSIG, "another text of this length");
 }
 
+/* Another could come to stand where it stood. */
+static void nothing_is_kept_of_a_sealer_that_lives_shorter(void **state)
+{
+    test_t *test = *state;
+    djs_sealer_t *sealer = sealer_of(test, "secret", "old");
+    djs_bytes_t data = djs_bytes("");
+    int key;
+
+    test->ctx->memo = djs_memo_make(test->pool);
+    assert_status(test->ctx, djs_seal_loads(test->ctx, sealer, NAME, djs_bytes(BY_OLD), &data, NULL,
+                                            NULL), APR_SUCCESS, BY_OLD);
+    assert_false(djs_memo_find(test->ctx, sealer, djs_bytes(BY_OLD), &data, &key));
+    djs_memo_note(test->ctx, sealer, djs_bytes(BY_OLD),
+                  djs_bytes_of("12345678" NAME "\0x", 8 + sizeof(NAME) + 1), 1);
+    assert_status(test->ctx, djs_seal_loads(test->ctx, sealer, NAME, djs_bytes(BY_OLD), &data, NULL,
+                                            NULL), APR_SUCCESS, "read again");
+    assert_bytes(data, djs_bytes("{\"a\":1}"), "its own");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -248,6 +269,7 @@ int main(void)
         TEST(a_fallback_key_opens_and_the_secret_key_seals),
         TEST(the_limits_hold),
         TEST(what_was_opened_once_is_known_for_this_name_and_these_keys_alone),
+        TEST(nothing_is_kept_of_a_sealer_that_lives_shorter),
     };
 
     return RUN_TESTS(tests);
