@@ -3,6 +3,7 @@
 import base64
 import concurrent.futures
 import re
+import subprocess
 import urllib.parse
 
 import pytest
@@ -53,10 +54,14 @@ class Server:
                        'ScriptAlias /%s "@DIR@/cgi/env"\n' % (name, lines, name))
         config += ('DavLockDB "@DIR@/locks"\nAlias /dav "@DIR@/dav"\n<Directory "@DIR@/dav">\nDav On\n'
                    'AuthType Basic\nAuthName "dav"\nAuthBasicProvider django\nRequire valid-user\n'
-                   "DjangoPasswordHashers md5\nDjangoBasicCache 1h\n</Directory>\n")
-        self.httpd = self.site.httpd(config, modules=["auth_basic", "remoteip", "dav", "dav_fs"],
+                   "DjangoPasswordHashers md5\nDjangoBasicCache 1h\n</Directory>\n"
+                   '<Location "/svn">\nDAV svn\nSVNPath "@DIR@/svn"\nAuthType Basic\nAuthName "svn"\n'
+                   "AuthBasicProvider django\nRequire valid-user\n"
+                   "DjangoPasswordHashers md5\nDjangoBasicCache 1h\n</Location>\n")
+        self.httpd = self.site.httpd(config, modules=["auth_basic", "remoteip", "dav", "dav_fs", "dav_svn"],
                                      start=False)
         (self.httpd.dir / "dav").mkdir()
+        subprocess.run(["svnadmin", "create", str(self.httpd.dir / "svn")], check=True)
         harness.hand_over(self.httpd.dir)
         self.httpd.start()
         self.httpd.expect(192, 193, SAID)
@@ -240,6 +245,32 @@ def test_what_is_remembered_is_of_one_password_and_void_when_that_changes(server
     server.site.django.run("from django.contrib.auth.models import User\n"
                            "User.objects.filter(username=%r).update(is_active=False)" % name)
     assert server.ask("cache", name, WRONG).status == 401
+
+
+def svn(server, folder, password, name, *words):
+    """What Subversion's client said; the password goes by standard input."""
+    return subprocess.run(
+        ["svn", *words, "--username", name, "--password-from-stdin", "--no-auth-cache", "--non-interactive",
+         "--config-dir", str(folder / "config")], input=password, capture_output=True, text=True, cwd=folder,
+        timeout=120, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": str(folder)})
+
+
+def test_subversion_with_one_hash(server, tmp_path):
+    name = server.user()
+    address = "http://127.0.0.1:%d/svn" % server.httpd.port
+    refused = svn(server, tmp_path, WRONG, name, "checkout", address, "out")
+    assert refused.returncode != 0 and "uthentication" in refused.stderr, refused
+    before = server.checked()
+    assert svn(server, tmp_path, PASSWORD, name, "checkout", address, "out").returncode == 0
+    for number in range(20):
+        (tmp_path / "out" / ("file%d" % number)).write_text("apples\n")
+    assert svn(server, tmp_path, PASSWORD, name, "add", *("out/file%d" % n for n in range(20))).returncode == 0
+    done = svn(server, tmp_path, PASSWORD, name, "commit", "-m", "twenty", "out")
+    assert done.returncode == 0 and "Committed revision 1" in done.stdout, done
+    log = svn(server, tmp_path, PASSWORD, name, "log", address).stdout
+    assert "r1 | %s |" % name in log
+    requests = len(re.findall('"[A-Z]+ /svn', (server.httpd.dir / "access.log").read_text()))
+    assert (requests > 30, server.checked() - before) == (True, 1)
 
 
 def test_webdav_with_one_hash(server):
