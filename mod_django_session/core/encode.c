@@ -227,7 +227,7 @@ apr_status_t djs_base62_decode(djs_ctx_t *ctx, djs_bytes_t text, apr_int64_t *nu
 static const char hex_lower[] = "0123456789abcdef";
 static const char hex_upper[] = "0123456789ABCDEF";
 
-static int hex_digit(char c)
+int djs_hex_digit(char c)
 {
     if (c >= '0' && c <= '9') {
         return c - '0';
@@ -270,8 +270,8 @@ apr_status_t djs_percent_decode(djs_ctx_t *ctx, djs_bytes_t text, djs_bytes_t *d
             *out++ = text.data[i];
             continue;
         }
-        high = text.len - i > 2 ? hex_digit(text.data[i + 1]) : -1;
-        low = text.len - i > 2 ? hex_digit(text.data[i + 2]) : -1;
+        high = text.len - i > 2 ? djs_hex_digit(text.data[i + 1]) : -1;
+        low = text.len - i > 2 ? djs_hex_digit(text.data[i + 2]) : -1;
         if (high < 0 || low < 0) {
             return djs_fail(ctx, DJS_EFORMAT, "\"%%\" at byte %" APR_SIZE_T_FMT
                             " is not followed by two hex digits", i);

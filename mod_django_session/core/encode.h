@@ -47,6 +47,9 @@ const char *djs_base62_encode(apr_pool_t *pool, apr_int64_t number);
 apr_status_t djs_base62_decode(djs_ctx_t *ctx, djs_bytes_t text, apr_int64_t *number)
     DJS_MUST_CHECK;
 
+/** What a hex digit of either case stands for; -1: it is none. */
+int djs_hex_digit(char c);
+
 /** Lower-case hex; in @a pool. */
 const char *djs_hex(apr_pool_t *pool, djs_bytes_t data);
 

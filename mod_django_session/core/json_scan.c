@@ -113,20 +113,6 @@ const unsigned char djs_json_kinds[256] = {
     [0x80] = TIMES64(BEYOND_ASCII), TIMES64(BEYOND_ASCII),
 };
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    if (c >= 'a' && c <= 'f') {
-        return c - 'a' + 10;
-    }
-    if (c >= 'A' && c <= 'F') {
-        return c - 'A' + 10;
-    }
-    return -1;
-}
-
 int djs_json_hex4(const char *at, const char *end)
 {
     int value = 0, i;
@@ -135,7 +121,7 @@ int djs_json_hex4(const char *at, const char *end)
         return -1;
     }
     for (i = 0; i < 4; i++) {
-        int digit = hex_value(at[i]);
+        int digit = djs_hex_digit(at[i]);
 
         if (digit < 0) {
             return -1;

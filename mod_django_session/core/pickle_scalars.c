@@ -304,9 +304,10 @@ apr_status_t djs_pr_do_binstring(reader_t *reader, unsigned char code)
     return rv == APR_SUCCESS ? push_ascii(reader, text) : rv;
 }
 
+/* Bases up to 16. */
 static int digit_value(char c, int base)
 {
-    int value = c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' ? (c | 0x20) - 'a' + 10 : 99;
+    int value = djs_hex_digit(c);
 
     return value < base ? value : -1;
 }

@@ -19,12 +19,6 @@ typedef struct param_t {
     apr_array_header_t *values; /* of djs_bytes_t */
 } param_t;
 
-static int hex_value(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                          : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 djs_bytes_t djs_url_unquote_plus(djs_ctx_t *ctx, djs_bytes_t text)
 {
     char *data = apr_palloc(ctx->pool, text.len + 1);
@@ -34,9 +28,9 @@ djs_bytes_t djs_url_unquote_plus(djs_ctx_t *ctx, djs_bytes_t text)
     for (i = 0; i < text.len; i++) {
         char c = text.data[i];
 
-        if (c == '%' && text.len - i > 2 && hex_value(text.data[i + 1]) >= 0 &&
-            hex_value(text.data[i + 2]) >= 0) {
-            c = (char)(hex_value(text.data[i + 1]) * 16 + hex_value(text.data[i + 2]));
+        if (c == '%' && text.len - i > 2 && djs_hex_digit(text.data[i + 1]) >= 0
+            && djs_hex_digit(text.data[i + 2]) >= 0) {
+            c = (char)(djs_hex_digit(text.data[i + 1]) * 16 + djs_hex_digit(text.data[i + 2]));
             i += 2;
         }
         else if (c == '+') {

@@ -8,8 +8,8 @@
  * region of shared memory, under names that are digests.
  *
  * An account is counted for everybody together, so that many addresses have no more tries than one;
- * but where its user once logged in from, he is counted apart: who keeps an account busy from elsewhere
- * does not lock its owner out.
+ * but where its user once logged in from, he is counted apart: who keeps an account busy from
+ * elsewhere does not lock its owner out.
  */
 #include "mds.h"
 
