@@ -75,6 +75,7 @@ static void a_parameter_is_taken_out_or_hidden_and_the_rest_stays(void **state)
         { "sid=one&a&sid=two", "a", "sid=-&a&sid=-", "two", "the last counts, as in Django" },
         { "a=1;sid=key;b", "a=1;b", "a=1;sid=-;b", "key", "parted as of old" },
         { "%73i%64=k%65y+1", "", "sid=-", "key 1", "encoded" },
+        { "sid=k%C3%a9y", "", "sid=-", "k\xc3\xa9y", "hex digits of either case" },
         { "sid", "", "sid=-", "", "no value" },
         { "sid=a=b", "", "sid=-", "a=b", "an equals sign in it" },
         { "sid=k%00y&x", "x", "sid=-&x", NULL, "a NUL" },
