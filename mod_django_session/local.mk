@@ -137,6 +137,8 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/engine_cached_db.h \
 	mod_django_session/store/engine_cookies.c \
 	mod_django_session/store/engine_db.c \
+	mod_django_session/store/engine_db_all.c \
+	mod_django_session/store/engine_db_impl.h \
 	mod_django_session/store/engine_file.c \
 	mod_django_session/store/engine_file_all.c \
 	mod_django_session/store/engine_file_impl.h \

@@ -19,39 +19,19 @@
  * MySQL compares keys without case and trailing spaces in most collations, we do not: what was
  * fetched is compared here, and a changing statement has a second, binary condition.
  */
-#include "stores.h"
+#include "engine_db_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "../core/encode.h"
-#include "column.h"
 
 /* varchar(40). SQLite does not mind. */
 #define KEY_MAX 40
-/* Rows that one statement removes, or lists. */
-#define BATCH 500
 /* How often a compare-and-swap is tried that neither took effect nor met another value. */
 #define SWAPS_MAX 3
 
 #define PARAMS_MAX 6
-
-typedef struct db_t {
-    djs_engine_t engine;
-    djs_database_t *database;
-    djs_column_t column;
-    const char *table; /* for messages */
-    djs_statement_t load;      /* live, by key → key, data, expires */
-    djs_statement_t look;      /* by key, live or not → key, data, expires */
-    djs_statement_t create;
-    djs_statement_t swap;      /* data, expires, key, seen */
-    djs_statement_t overwrite; /* data, expires, key */
-    djs_statement_t remove;
-    djs_statement_t clear;     /* a batch */
-    djs_statement_t list;      /* live, keys above one → key, data, expires */
-    djs_statement_t count;     /* → all, live */
-    djs_statement_t may_insert, may_update, may_delete; /* touch nothing */
-} db_t;
 
 /* ---- Statements ------------------------------------------------------------------------------ */
 
@@ -126,7 +106,7 @@ static void state_reads(db_t *db, apr_pool_t *pool, const char *table)
     db->list = state("list", what, 1,
                      apr_pstrcat(pool, columns, " WHERE expire_date > ", now,
                                  " AND session_key > %s ORDER BY session_key LIMIT "
-                                 APR_STRINGIFY(BATCH), NULL));
+                                 APR_STRINGIFY(DJS_DB_BATCH), NULL));
     db->count = state("count", what, 1,
                       apr_pstrcat(pool, "SELECT CAST(COUNT(*) AS CHAR(20)), CAST(COUNT(CASE WHEN"
                                   " expire_date > ", now, " THEN 1 END) AS CHAR(20)) FROM ", table,
@@ -172,7 +152,7 @@ static void state_clear(db_t *db, apr_pool_t *pool, const char *table)
 {
     const char *what = apr_psprintf(pool, "cannot delete from table \"%s\"", db->table);
     const char *expired = apr_pstrcat(pool, "expire_date < ", db->column.param, NULL);
-    const char *limit = " LIMIT " APR_STRINGIFY(BATCH);
+    const char *limit = " LIMIT " APR_STRINGIFY(DJS_DB_BATCH);
 
     if (is_mysql(db)) {
         db->clear = state("clear", what, 0,
@@ -226,7 +206,7 @@ typedef struct found_t {
     int count;
 } found_t;
 
-static void read_record(const db_t *db, djs_ctx_t *ctx, const djs_bytes_t *columns,
+void djs_db_read_record(const db_t *db, djs_ctx_t *ctx, const djs_bytes_t *columns,
                         djs_record_t *record)
 {
     record->data = copy_of(ctx, columns[1]);
@@ -243,7 +223,7 @@ static apr_status_t take_row(void *baton, djs_ctx_t *ctx, const djs_bytes_t *col
 
     (void)count;
     if (djs_bytes_is(columns[0], found->key)) {
-        read_record(found->db, ctx, columns, &found->record);
+        djs_db_read_record(found->db, ctx, columns, &found->record);
         found->count++;
     }
     return APR_SUCCESS;
@@ -466,160 +446,6 @@ static apr_status_t db_exists(djs_engine_t *engine, djs_ctx_t *ctx, const char *
     return rv == APR_NOTFOUND ? APR_SUCCESS : rv;
 }
 
-static apr_status_t db_clear_expired(djs_engine_t *engine, djs_ctx_t *ctx, apr_size_t *removed)
-{
-    db_t *db = engine->data;
-    const char *now = djs_column_write(ctx, &db->column, ctx->now);
-    const char *args[2] = { now, now };
-    apr_status_t rv;
-    int rows;
-
-    *removed = 0;
-    do {
-        rv = djs_database_execute(ctx, db->database, &db->clear, args, &rows, NULL);
-        if (rv == APR_SUCCESS) {
-            *removed += (apr_size_t)rows;
-            djs_progress(ctx, *removed);
-        }
-    } while (rv == APR_SUCCESS && rows >= BATCH);
-    return rv;
-}
-
-/* ---- Listing --------------------------------------------------------------------------------- */
-
-/* So many rows at a time are held in memory, and no connection while they are handed over. */
-typedef struct page_t {
-    const db_t *db;
-    djs_listed_t rows[BATCH];
-    int count;
-} page_t;
-
-static apr_status_t take_listed(void *baton, djs_ctx_t *ctx, const djs_bytes_t *columns, int count)
-{
-    page_t *page = baton;
-    djs_listed_t *listed = &page->rows[page->count];
-
-    (void)count;
-    listed->key = copy_of(ctx, columns[0]).data;
-    read_record(page->db, ctx, columns, &listed->record);
-    page->count++;
-    return APR_SUCCESS;
-}
-
-/* A page of keys above @a after; its rows are in the pool of @a page_ctx. */
-static apr_status_t read_page(db_t *db, djs_ctx_t *page_ctx, const char *now, const char *after,
-                              page_t *page)
-{
-    const char *args[2] = { now, after };
-
-    page->db = db;
-    page->count = 0;
-    return djs_database_select(page_ctx, db->database, &db->list, args, take_listed, page);
-}
-
-static apr_status_t hand_over_page(djs_ctx_t *ctx, page_t *page, djs_list_fn each, void *baton)
-{
-    apr_status_t rv = APR_SUCCESS;
-    int i;
-
-    for (i = 0; i < page->count && rv == APR_SUCCESS; i++) {
-        rv = each(baton, ctx, &page->rows[i]);
-    }
-    return rv;
-}
-
-static apr_status_t db_list(djs_engine_t *engine, djs_ctx_t *ctx, djs_list_fn each, void *baton)
-{
-    db_t *db = engine->data;
-    const char *now = djs_column_write(ctx, &db->column, ctx->now);
-    char *after = apr_pstrdup(ctx->pool, "");
-    djs_ctx_t page_ctx = *ctx;
-    page_t *page;
-    apr_status_t rv = apr_pool_create(&page_ctx.pool, ctx->pool);
-
-    while (rv == APR_SUCCESS) {
-        page = apr_pcalloc(page_ctx.pool, sizeof(*page));
-        rv = read_page(db, &page_ctx, now, after, page);
-        if (page_ctx.problem != NULL) {
-            rv = djs_fail(ctx, rv, "%s", page_ctx.problem);
-        }
-        if (rv == APR_SUCCESS) {
-            rv = hand_over_page(ctx, page, each, baton);
-        }
-        if (rv != APR_SUCCESS || page->count < BATCH) {
-            break;
-        }
-        after = apr_pstrdup(ctx->pool, page->rows[BATCH - 1].key);
-        apr_pool_clear(page_ctx.pool);
-    }
-    ctx->patience = page_ctx.patience;
-    apr_pool_destroy(page_ctx.pool);
-    return rv;
-}
-
-/* ---- Checking -------------------------------------------------------------------------------- */
-
-typedef void (*say_fn)(void *baton, int ok, const char *what);
-
-typedef struct counted_t {
-    apr_int64_t all, live;
-} counted_t;
-
-static apr_status_t take_counts(void *baton, djs_ctx_t *ctx, const djs_bytes_t *columns, int count)
-{
-    counted_t *counted = baton;
-
-    (void)ctx;
-    (void)count;
-    counted->all = columns[0].data != NULL ? apr_atoi64(columns[0].data) : 0;
-    counted->live = columns[1].data != NULL ? apr_atoi64(columns[1].data) : 0;
-    return APR_SUCCESS;
-}
-
-static apr_status_t check_reading(db_t *db, djs_ctx_t *ctx, say_fn say, void *baton)
-{
-    const char *now = djs_column_write(ctx, &db->column, ctx->now);
-    const char *args[2] = { now, "" };
-    page_t *page = apr_pcalloc(ctx->pool, sizeof(*page));
-    counted_t counted = { 0, 0 };
-    apr_status_t rv = djs_database_select(ctx, db->database, &db->count, &now, take_counts,
-                                          &counted);
-
-    page->db = db;
-    if (rv == APR_SUCCESS) { /* this one also needs the columns */
-        rv = djs_database_select(ctx, db->database, &db->list, args, take_listed, page);
-    }
-    say(baton, rv == APR_SUCCESS,
-        rv == APR_SUCCESS
-            ? apr_psprintf(ctx->pool, "table \"%s\" can be read: %" APR_INT64_T_FMT " live and %"
-                           APR_INT64_T_FMT " expired sessions", db->table, counted.live,
-                           counted.all - counted.live)
-            : ctx->problem);
-    return rv;
-}
-
-static apr_status_t check_writing(db_t *db, djs_ctx_t *ctx, say_fn say, void *baton)
-{
-    const djs_statement_t *statements[3] = { &db->may_insert, &db->may_update, &db->may_delete };
-    apr_status_t rv = APR_SUCCESS;
-    int i, rows;
-
-    for (i = 0; i < 3 && rv == APR_SUCCESS; i++) {
-        rv = djs_database_execute(ctx, db->database, statements[i], NULL, &rows, NULL);
-    }
-    say(baton, rv == APR_SUCCESS,
-        rv == APR_SUCCESS ? apr_psprintf(ctx->pool, "table \"%s\" can be written", db->table)
-                          : ctx->problem);
-    return rv;
-}
-
-static apr_status_t db_check(djs_engine_t *engine, djs_ctx_t *ctx, say_fn say, void *baton)
-{
-    apr_status_t rv = check_reading(engine->data, ctx, say, baton);
-
-    return rv == APR_SUCCESS ? check_writing(engine->data, ctx, say, baton) : rv;
-}
-
 /* ---- Opening --------------------------------------------------------------------------------- */
 
 static const djs_engine_ops_t ops = {
@@ -629,9 +455,9 @@ static const djs_engine_ops_t ops = {
     .replace = db_replace,
     .remove = db_remove,
     .exists = db_exists,
-    .clear_expired = db_clear_expired,
-    .list = db_list,
-    .check = db_check
+    .clear_expired = djs_db_clear_expired,
+    .list = djs_db_list,
+    .check = djs_db_check
 };
 
 apr_status_t djs_engine_db_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_settings_t *settings,
