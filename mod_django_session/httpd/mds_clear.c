@@ -4,8 +4,8 @@
  *
  * mod_watchdog has a thread in each child; of a singleton's threads one at a time is at work, which
  * is that of one process. Each store is cleared in its engine's own batches. Between two batches the
- * thread rests as long as the batch took, so that at least half of the time the store is others', and
- * each batch has a patience of its own. A child that is told to end stops after the batch.
+ * thread rests RESTS times as long as the batch took, so that most of the time the store is others',
+ * and each batch has a patience of its own. A child that is told to end stops after the batch.
  *
  * How far it is stands in memory that all processes share, for mod_status.
  */
@@ -19,6 +19,10 @@
 
 /* How often the log tells how far it is. */
 #define REPORT_EVERY apr_time_from_sec(5)
+
+#define RESTS 3
+/* So soon a child that is told to end does not rest any more. */
+#define REST_SLICE apr_time_from_msec(100)
 
 /* A store that is cleared, however many virtual hosts and sections use it. */
 typedef struct store_t {
@@ -43,10 +47,17 @@ typedef struct round_t {
 
 /* ---- in a child ---- */
 
+static void sleep_for(apr_interval_time_t time)
+{
+    for (; time > 0 && !mds_load(&mds_process.stopping); time -= REST_SLICE) {
+        apr_sleep(time < REST_SLICE ? time : REST_SLICE);
+    }
+}
+
 static void rest(round_t *round, apr_size_t done)
 {
     if (done > round->done) {
-        apr_sleep(apr_time_now() - round->batch_began);
+        sleep_for(RESTS * (apr_time_now() - round->batch_began));
     }
     round->done = done;
     round->batch_began = apr_time_now();

@@ -144,25 +144,37 @@ static void state_changes(db_t *db, apr_pool_t *pool, const char *table)
                            apr_pstrcat(pool, "DELETE FROM ", table, " WHERE 1 = 0", NULL));
 }
 
-/*
- * A batch of expired rows. Where keys are selected first the condition is repeated, so that a row
- * which was prolonged meanwhile stays.
- */
-static void state_clear(db_t *db, apr_pool_t *pool, const char *table)
+/* A batch of expired rows that @a more holds for, in the order of the index on expire_date. */
+static djs_statement_t state_clear(const db_t *db, apr_pool_t *pool, const char *table,
+                                   const char *label, const char *more)
 {
     const char *what = apr_psprintf(pool, "cannot delete from table \"%s\"", db->table);
     const char *expired = apr_pstrcat(pool, "expire_date < ", db->column.param, NULL);
-    const char *limit = " LIMIT " APR_STRINGIFY(DJS_DB_BATCH);
+    const char *some = apr_pstrcat(pool, " FROM ", table, " WHERE ", expired, more,
+                                   " ORDER BY expire_date LIMIT "
+                                   APR_STRINGIFY(DJS_DB_CLEAR_BATCH), NULL);
 
     if (is_mysql(db)) {
-        db->clear = state("clear", what, 0,
-                          apr_pstrcat(pool, "DELETE FROM ", table, " WHERE ", expired, limit, NULL));
-        return;
+        return state(label, what, 0, apr_pstrcat(pool, "DELETE", some, NULL));
     }
-    db->clear = state("clear", what, 0,
-                      apr_pstrcat(pool, "DELETE FROM ", table, " WHERE ", expired,
-                                  " AND session_key IN (SELECT session_key FROM ", table, " WHERE ",
-                                  expired, limit, ")", NULL));
+    /* The condition is repeated, so that a row which was prolonged meanwhile stays. */
+    return state(label, what, 0,
+                 apr_pstrcat(pool, "DELETE FROM ", table, " WHERE session_key IN (SELECT session_key",
+                             some, ") AND ", expired, NULL));
+}
+
+static void state_clearing(db_t *db, apr_pool_t *pool, const char *table)
+{
+    const char *what = apr_psprintf(pool, "cannot read table \"%s\"", db->table);
+    const char *on = apr_pstrcat(pool, " AND expire_date >= ", db->column.param, NULL);
+
+    db->clear = state_clear(db, pool, table, "clear", "");
+    db->clear_on = state_clear(db, pool, table, "clear_on", on);
+    db->oldest = state("oldest", what, 1,
+                       apr_pstrcat(pool, "SELECT ",
+                                   djs_column_select(pool, &db->column, "expire_date"), " FROM ",
+                                   table, " WHERE expire_date < ", db->column.param, on,
+                                   " ORDER BY expire_date LIMIT 1", NULL));
 }
 
 /* ---- Keys and rows --------------------------------------------------------------------------- */
@@ -477,7 +489,7 @@ apr_status_t djs_engine_db_open(djs_ctx_t *ctx, apr_pool_t *pool, const djs_sett
     db->table = apr_pstrdup(pool, settings->table);
     state_reads(db, pool, table);
     state_changes(db, pool, table);
-    state_clear(db, pool, table);
+    state_clearing(db, pool, table);
     *engine = &db->engine;
     return APR_SUCCESS;
 }

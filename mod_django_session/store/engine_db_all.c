@@ -4,24 +4,102 @@
  */
 #include "engine_db_impl.h"
 
-/* ---- Clearing -------------------------------------------------------------------------------- */
+/*
+ * ---- Clearing
+ *
+ * What is removed stays in the index until the database cleans that up, and who looks for the oldest
+ * row walks over all of it: towards the end over millions, for each batch. So each batch begins at the
+ * oldest row that the one before has left. At last one looks from the beginning, for rows that have
+ * come in behind our back, and for those whose end is no time that we know.
+ */
+
+typedef struct clearing_t {
+    const db_t *db;
+    const char *now;
+    apr_time_t from; /* of what ended earlier nothing is left */
+    apr_size_t removed;
+    int more; /* 0: a batch was not full */
+} clearing_t;
+
+static apr_status_t clear_batch(clearing_t *clearing, djs_ctx_t *ctx,
+                                const djs_statement_t *statement, const char *const *args)
+{
+    int rows;
+    apr_status_t rv = djs_database_execute(ctx, clearing->db->database, statement, args, &rows,
+                                           NULL);
+
+    if (rv == APR_SUCCESS) {
+        clearing->removed += (apr_size_t)rows;
+        clearing->more = rows >= DJS_DB_CLEAR_BATCH;
+        djs_progress(ctx, clearing->removed);
+    }
+    return rv;
+}
+
+static apr_status_t take_oldest(void *baton, djs_ctx_t *ctx, const djs_bytes_t *columns, int count)
+{
+    clearing_t *clearing = baton;
+
+    (void)count;
+    clearing->more = djs_column_read(ctx, &clearing->db->column, columns[0], &clearing->from)
+                     == APR_SUCCESS;
+    if (!clearing->more) {
+        djs_forget(ctx);
+    }
+    return APR_SUCCESS;
+}
+
+/* A batch that begins at the oldest row there is, as far as is known. */
+static apr_status_t clear_on(clearing_t *clearing, djs_ctx_t *ctx)
+{
+    const db_t *db = clearing->db;
+    const char *args[3] = { clearing->now, NULL, clearing->now };
+    apr_status_t rv;
+
+    clearing->more = 0;
+    args[1] = djs_column_write(ctx, &db->column, clearing->from);
+    rv = djs_database_select(ctx, db->database, &db->oldest, args, take_oldest, clearing);
+    if (rv != APR_SUCCESS || !clearing->more) {
+        return rv;
+    }
+    args[1] = djs_column_write(ctx, &db->column, clearing->from);
+    return clear_batch(clearing, ctx, &db->clear_on, args);
+}
+
+/* A batch, wherever it begins. */
+static apr_status_t clear_any(clearing_t *clearing, djs_ctx_t *ctx)
+{
+    const char *args[2] = { clearing->now, clearing->now };
+
+    return clear_batch(clearing, ctx, &clearing->db->clear, args);
+}
+
+/* As long as there is more; each time with a pool of its own, which what fails is told in. */
+static apr_status_t go_on(clearing_t *clearing, djs_ctx_t *ctx,
+                          apr_status_t (*step)(clearing_t *clearing, djs_ctx_t *ctx))
+{
+    apr_pool_t *pool = ctx->pool;
+    apr_status_t rv = apr_pool_create(&ctx->pool, pool);
+
+    clearing->more = 1;
+    while (rv == APR_SUCCESS && clearing->more) {
+        apr_pool_clear(ctx->pool);
+        rv = step(clearing, ctx);
+    }
+    ctx->pool = pool;
+    return rv;
+}
 
 apr_status_t djs_db_clear_expired(djs_engine_t *engine, djs_ctx_t *ctx, apr_size_t *removed)
 {
-    db_t *db = engine->data;
-    const char *now = djs_column_write(ctx, &db->column, ctx->now);
-    const char *args[2] = { now, now };
-    apr_status_t rv;
-    int rows;
+    const db_t *db = engine->data;
+    clearing_t clearing = { db, djs_column_write(ctx, &db->column, ctx->now), DJS_MOMENT_MIN, 0, 0 };
+    apr_status_t rv = go_on(&clearing, ctx, clear_on);
 
-    *removed = 0;
-    do {
-        rv = djs_database_execute(ctx, db->database, &db->clear, args, &rows, NULL);
-        if (rv == APR_SUCCESS) {
-            *removed += (apr_size_t)rows;
-            djs_progress(ctx, *removed);
-        }
-    } while (rv == APR_SUCCESS && rows >= DJS_DB_BATCH);
+    if (rv == APR_SUCCESS) {
+        rv = go_on(&clearing, ctx, clear_any);
+    }
+    *removed = clearing.removed;
     return rv;
 }
 

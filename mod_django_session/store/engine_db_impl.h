@@ -9,8 +9,13 @@
 #include "column.h"
 #include "stores.h"
 
-/* Rows that one statement removes, or lists. */
+/* Rows that one statement lists. */
 #define DJS_DB_BATCH 500
+/*
+ * Rows that one statement removes: less than a millisecond of the database's time, which is how long a
+ * reader may have to wait behind it.
+ */
+#define DJS_DB_CLEAR_BATCH 50
 
 typedef struct db_t {
     djs_engine_t engine;
@@ -24,6 +29,8 @@ typedef struct db_t {
     djs_statement_t overwrite; /* data, expires, key */
     djs_statement_t remove;
     djs_statement_t clear;     /* a batch */
+    djs_statement_t clear_on;  /* a batch of what ended at a time or later */
+    djs_statement_t oldest;    /* of that → expires */
     djs_statement_t list;      /* live, keys above one → key, data, expires */
     djs_statement_t count;     /* → all, live */
     djs_statement_t may_insert, may_update, may_delete; /* touch nothing */

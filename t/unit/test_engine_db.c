@@ -211,6 +211,96 @@ static void rows_of_djangos_are_read_cleared_and_written_alike(void **state)
     assert_number(done, 84, "cases of this database");
 }
 
+/* ---- Clearing ---------------------------------------------------------------------------------- */
+
+#define EXPIRED 250 /* some batches */
+
+/* What another client puts in while it is cleared: a row that ended before all others. */
+typedef struct behind_t {
+    djs_engine_t *engine;
+    djs_ctx_t ctx;
+    const char *key;
+    int batches, after_second; /* is it still there after the second batch? */
+} behind_t;
+
+static void put_behind(void *baton, apr_size_t done)
+{
+    behind_t *behind = baton;
+    djs_record_t oldest = { .data = djs_bytes("x"), .expires = TEST_NOW / 2 };
+
+    behind->batches++;
+    if (behind->batches == 1) {
+        assert_in_range(done, 1, EXPIRED - 1);
+        assert_status(&behind->ctx, behind->engine->ops->create(behind->engine, &behind->ctx,
+                                                                behind->key, &oldest),
+                      APR_SUCCESS, "create");
+    }
+    else if (behind->batches == 2) {
+        assert_status(&behind->ctx, behind->engine->ops->exists(behind->engine, &behind->ctx,
+                                                                behind->key, &behind->after_second),
+                      APR_SUCCESS, "exists");
+    }
+}
+
+static djs_engine_t *open_rows_engine(rows_t *rows)
+{
+    djs_engine_t *engine;
+
+    assert_status(rows->test.ctx,
+                  djs_engine_db_open(rows->test.ctx, rows->test.pool, settings_of(&rows->test),
+                                     NULL, rows->database, &engine),
+                  APR_SUCCESS, "open");
+    return engine;
+}
+
+static void clearing_goes_on_where_it_was_and_leaves_nothing_behind(void **state)
+{
+    static const djs_host_t host = { .progress = put_behind };
+    rows_t *rows = *state;
+    djs_ctx_t *ctx = rows->test.ctx;
+    behind_t behind = { open_rows_engine(rows), *ctx, contract_key(&rows->test), 0, 0 };
+    const djs_engine_ops_t *ops = behind.engine->ops;
+    djs_record_t record = { .data = djs_bytes("x") };
+    apr_size_t removed;
+    int i, exists;
+
+    assert_status(ctx, ops->clear_expired(behind.engine, ctx, &removed), APR_SUCCESS, "others'");
+    for (i = 0; i < EXPIRED; i++) {
+        record.expires = TEST_NOW - 1 - i;
+        assert_status(ctx, ops->create(behind.engine, ctx, contract_key(&rows->test), &record),
+                      APR_SUCCESS, "create");
+    }
+    ctx->host = &host;
+    ctx->baton = &behind;
+    assert_status(ctx, ops->clear_expired(behind.engine, ctx, &removed), APR_SUCCESS, "clear");
+    ctx->host = NULL;
+    assert_number(removed, EXPIRED + 1, "all of them were counted");
+    assert_true(behind.batches > 2);
+    assert_number(behind.after_second, 1, "what is removed already is not walked over again");
+    assert_status(ctx, ops->exists(behind.engine, ctx, behind.key, &exists), APR_SUCCESS, "exists");
+    assert_number(exists, 0, "in the end from the beginning");
+}
+
+/* Django compares in the database, which has an order for them, too. */
+static void what_ended_at_no_time_that_we_know_is_cleared(void **state)
+{
+    rows_t *rows = *state;
+    const int pgsql = strcmp(rows->which->name, "postgresql") == 0;
+    const int mysql = strcmp(rows->which->name, "mysql") == 0;
+    djs_engine_t *engine = open_rows_engine(rows);
+    djs_ctx_t *ctx = rows->test.ctx;
+    const char *key = contract_key(&rows->test);
+    const char *args[3] = { key, "x", pgsql ? "-infinity" : mysql ? "1000-01-01" : "" };
+    apr_size_t removed;
+    int count, exists;
+
+    assert_status(ctx, djs_database_execute(ctx, rows->database, &rows->insert, args, &count, NULL),
+                  APR_SUCCESS, "insert");
+    assert_status(ctx, engine->ops->clear_expired(engine, ctx, &removed), APR_SUCCESS, "clear");
+    assert_status(ctx, engine->ops->exists(engine, ctx, key, &exists), APR_SUCCESS, "exists");
+    assert_number(exists, 0, rows->which->name);
+}
+
 /* ---- What Django's own engine answers ---------------------------------------------------------- */
 
 typedef enum operation_t { CREATE, REPLACE, LOAD, EXISTS, REMOVE, CLEAR, CYCLE } operation_t;
@@ -291,14 +381,10 @@ static void each_method_ends_as_djangos(void **state)
 {
     rows_t *rows = *state;
     const json_t *cases = test_vectors(rows->test.pool, "db_sql.json", 42);
+    djs_engine_t *engine = open_rows_engine(rows);
     const json_t *a_case;
-    djs_engine_t *engine;
     size_t i, done = 0;
 
-    assert_status(rows->test.ctx,
-                  djs_engine_db_open(rows->test.ctx, rows->test.pool, settings_of(&rows->test),
-                                     NULL, rows->database, &engine),
-                  APR_SUCCESS, "open");
     json_array_foreach(cases, i, a_case) {
         if (strcmp(vector_need(a_case, "database"), rows->which->name) != 0) {
             continue;
@@ -462,6 +548,8 @@ static const database_row_t lossy_rows[] = {
 
 static const database_row_t rows[] = {
     ON_EACH_DATABASE(rows_of_djangos_are_read_cleared_and_written_alike),
+    ON_EACH_DATABASE(clearing_goes_on_where_it_was_and_leaves_nothing_behind),
+    ON_EACH_DATABASE(what_ended_at_no_time_that_we_know_is_cleared),
     ON_EACH_DATABASE(each_method_ends_as_djangos),
 };
 
