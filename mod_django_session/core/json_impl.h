@@ -26,12 +26,30 @@ typedef struct djs_token_t {
     unsigned char truth;     /* true */
 } djs_token_t;
 
+/*
+ * Tokens lie in pieces, each twice as long as the one before, so that none is ever moved and memory is
+ * touched once. The first piece has 128; all of them have more than the longest text can need.
+ */
+#define DJS_TOKENS_FIRST_BITS 7
+#define DJS_TOKENS_FIRST (1u << DJS_TOKENS_FIRST_BITS)
+#define DJS_TOKEN_PIECES 18
+
 typedef struct djs_document_t {
     djs_lazy_t lazy; /* first: djs_value_t knows only this part */
     djs_bytes_t text;
     djs_json_charset_t charset;
-    djs_token_t *tokens;
+    djs_token_t *pieces[DJS_TOKEN_PIECES]; /* as many as are needed */
 } djs_document_t;
+
+/** One of a document's tokens. */
+static inline djs_token_t *djs_json_token(const djs_document_t *document, apr_uint32_t place)
+{
+    /* Counted so, piece i begins with 128 << i: the highest bit says which it is. */
+    const apr_uint32_t at = place + DJS_TOKENS_FIRST;
+    const int highest = 31 - __builtin_clz(at);
+
+    return &document->pieces[highest - DJS_TOKENS_FIRST_BITS][at - (1u << highest)];
+}
 
 /* How a byte in a string is taken. */
 enum { ORDINARY = 0, ENDING, ESCAPE, CONTROL, DELETE, BEYOND_ASCII };

@@ -96,7 +96,7 @@ static double float_of(apr_pool_t *pool, djs_bytes_t text)
 
 static djs_value_t *value_of(apr_pool_t *pool, const djs_document_t *document, apr_uint32_t place)
 {
-    const djs_token_t *token = &document->tokens[place];
+    const djs_token_t *token = djs_json_token(document, place);
 
     switch (token->type) {
     case DJS_TYPE_NULL:
@@ -110,22 +110,23 @@ static djs_value_t *value_of(apr_pool_t *pool, const djs_document_t *document, a
 
 static void fill_list(djs_value_t *list, const djs_document_t *document, apr_uint32_t place)
 {
-    const djs_token_t *tokens = document->tokens;
+    const apr_uint32_t end = djs_json_token(document, place)->next;
     apr_uint32_t i;
 
-    for (i = place + 1; i < tokens[place].next; i = tokens[i].next) {
+    for (i = place + 1; i < end; i = djs_json_token(document, i)->next) {
         djs_value_append(list, value_of(djs_value_pool(list), document, i));
     }
 }
 
 static void fill_dict(djs_value_t *dict, const djs_document_t *document, apr_uint32_t place)
 {
-    const djs_token_t *tokens = document->tokens;
+    const apr_uint32_t end = djs_json_token(document, place)->next;
     apr_pool_t *pool = djs_value_pool(dict);
     apr_uint32_t i;
 
-    for (i = place + 1; i < tokens[place].next; i = tokens[i + 1].next) {
-        djs_value_put(dict, string_of(pool, document, &tokens[i]), value_of(pool, document, i + 1));
+    for (i = place + 1; i < end; i = djs_json_token(document, i + 1)->next) {
+        djs_value_put(dict, string_of(pool, document, djs_json_token(document, i)),
+                      value_of(pool, document, i + 1));
     }
 }
 
@@ -133,7 +134,7 @@ static void fill_dict(djs_value_t *dict, const djs_document_t *document, apr_uin
 static void fill(const djs_lazy_t *lazy, apr_uint32_t place, djs_value_t *value)
 {
     const djs_document_t *document = (const djs_document_t *)lazy;
-    const djs_token_t *token = &document->tokens[place];
+    const djs_token_t *token = djs_json_token(document, place);
     apr_pool_t *pool = djs_value_pool(value);
     djs_bytes_t text;
 
@@ -209,7 +210,7 @@ int djs_json_is_canonical(const djs_value_t *value, djs_json_spacing_t spacing, 
     if (!document || document->lazy.fill != fill) {
         return 0;
     }
-    token = &document->tokens[place];
+    token = djs_json_token(document, place);
     *text = token_text(document, token);
     return token->canonical && (spacing == DJS_JSON_COMPACT || token->type < DJS_TYPE_LIST);
 }

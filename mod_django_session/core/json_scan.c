@@ -12,8 +12,9 @@
 
 #define NO_TOKEN 0xffffffffu
 
-/** So many need no array that grows. */
-#define FEW_TOKENS 128
+/* A token takes a byte of the text at least: the pieces hold as many as there can be. */
+typedef char pieces_suffice[(DJS_TOKENS_FIRST << DJS_TOKEN_PIECES) - DJS_TOKENS_FIRST
+                            >= DJS_JSON_TEXT_MAX ? 1 : -1];
 
 /* ---- Tokens ---------------------------------------------------------------------------------- */
 
@@ -21,11 +22,14 @@ typedef struct scan_t {
     djs_ctx_t *ctx;
     djs_document_t *document;
     const char *start, *at, *end;
-    apr_uint32_t count, size; /* of the tokens */
+    apr_uint32_t count, size; /* of the tokens; how many the pieces hold */
+    int pieces;
+    djs_token_t *free;        /* where the next one goes, unless the pieces are full */
     apr_uint32_t open;        /* the innermost container, or NO_TOKEN */
+    djs_token_t *container;   /* the same, or NULL */
     int depth;
     apr_uint64_t names[DJS_JSON_DEPTH_MAX]; /* of each open dict: a filter of the names so far */
-    djs_token_t few[FEW_TOKENS];  /* where tokens go at first */
+    djs_token_t few[DJS_TOKENS_FIRST]; /* the first piece, until it is known how much of it is used */
 } scan_t;
 
 static apr_status_t malformed(scan_t *scan, const char *what)
@@ -39,19 +43,25 @@ static apr_uint32_t offset(const scan_t *scan)
     return (apr_uint32_t)(scan->at - scan->start);
 }
 
-/* A new token that begins here; valid until the next one. */
+static void add_piece(scan_t *scan)
+{
+    const apr_uint32_t more = DJS_TOKENS_FIRST << scan->pieces;
+
+    scan->free = apr_palloc(scan->ctx->pool, more * sizeof(djs_token_t));
+    scan->document->pieces[scan->pieces++] = scan->free;
+    scan->size += more;
+}
+
+/* A new token that begins here. */
 static djs_token_t *begin_token(scan_t *scan, djs_type_t type)
 {
     djs_token_t *token;
 
     if (scan->count == scan->size) {
-        djs_token_t *larger = apr_palloc(scan->ctx->pool, scan->size * 2 * sizeof(djs_token_t));
-
-        memcpy(larger, scan->document->tokens, scan->count * sizeof(djs_token_t));
-        scan->document->tokens = larger;
-        scan->size *= 2;
+        add_piece(scan);
     }
-    token = &scan->document->tokens[scan->count++];
+    token = scan->free++;
+    scan->count++;
     token->start = offset(scan);
     token->next = scan->count;
     token->type = (unsigned char)type;
@@ -64,8 +74,8 @@ static djs_token_t *begin_token(scan_t *scan, djs_type_t type)
 /* The innermost container is not as Python would write it. */
 static void not_canonical(scan_t *scan)
 {
-    if (scan->open != NO_TOKEN) {
-        scan->document->tokens[scan->open].canonical = 0;
+    if (scan->container != NULL) {
+        scan->container->canonical = 0;
     }
 }
 
@@ -402,7 +412,7 @@ static apr_status_t scan_name(scan_t *scan)
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    note_name(scan, &scan->document->tokens[scan->count - 1]);
+    note_name(scan, scan->free - 1);
     skip_blanks(scan);
     if (peek(scan) != ':') {
         return malformed(scan, "no colon behind a name");
@@ -417,7 +427,8 @@ static apr_status_t open_container(scan_t *scan, djs_type_t type)
         return djs_fail(scan->ctx, DJS_ELIMIT, "JSON: nested deeper than %d at byte %u",
                         DJS_JSON_DEPTH_MAX, offset(scan));
     }
-    begin_token(scan, type)->next = scan->open;
+    scan->container = begin_token(scan, type);
+    scan->container->next = scan->open;
     scan->open = scan->count - 1;
     scan->names[scan->depth++] = 0;
     scan->at++;
@@ -426,9 +437,10 @@ static apr_status_t open_container(scan_t *scan, djs_type_t type)
 
 static void close_container(scan_t *scan)
 {
-    djs_token_t *token = &scan->document->tokens[scan->open];
+    djs_token_t *token = scan->container;
 
     scan->open = token->next;
+    scan->container = scan->open != NO_TOKEN ? djs_json_token(scan->document, scan->open) : NULL;
     token->next = scan->count;
     scan->depth--;
     scan->at++;
@@ -442,7 +454,7 @@ static void close_container(scan_t *scan)
 static apr_status_t scan_on(scan_t *scan, int first)
 {
     while (scan->depth > 0) {
-        const int is_dict = scan->document->tokens[scan->open].type == DJS_TYPE_DICT;
+        const int is_dict = scan->container->type == DJS_TYPE_DICT;
 
         skip_blanks(scan);
         if (peek(scan) == (is_dict ? '}' : ']')) {
@@ -494,6 +506,15 @@ static apr_status_t scan_document(scan_t *scan)
     return rv;
 }
 
+/* The first piece was this scan's, on the stack. */
+static void keep_few(scan_t *scan)
+{
+    const apr_uint32_t count = scan->count < DJS_TOKENS_FIRST ? scan->count : DJS_TOKENS_FIRST;
+
+    scan->document->pieces[0] = apr_pmemdup(scan->ctx->pool, scan->few,
+                                            count * sizeof(djs_token_t));
+}
+
 apr_status_t djs_json_scan(djs_ctx_t *ctx, djs_document_t *document, apr_size_t *used)
 {
     scan_t scan;
@@ -504,13 +525,15 @@ apr_status_t djs_json_scan(djs_ctx_t *ctx, djs_document_t *document, apr_size_t 
     scan.start = scan.at = document->text.data != NULL ? document->text.data : "";
     scan.end = scan.start + document->text.len;
     scan.count = 0;
-    scan.size = FEW_TOKENS;
+    scan.size = DJS_TOKENS_FIRST;
+    scan.pieces = 1;
+    scan.free = document->pieces[0] = scan.few;
     scan.open = NO_TOKEN;
+    scan.container = NULL;
     scan.depth = 0;
-    document->tokens = scan.few;
     rv = scan_document(&scan);
-    if (rv == APR_SUCCESS && document->tokens == scan.few) {
-        document->tokens = apr_pmemdup(ctx->pool, scan.few, scan.count * sizeof(djs_token_t));
+    if (rv == APR_SUCCESS) {
+        keep_few(&scan);
     }
     *used = offset(&scan);
     return rv;

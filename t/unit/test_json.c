@@ -197,6 +197,58 @@ static void depth_and_length_together_take_no_longer(void **state)
     }
 }
 
+/* A list of so many items, in each of which the number takes the place of "#". */
+static djs_bytes_t make_list(test_t *test, const char *item, const char *comma, int count)
+{
+    char *start = apr_palloc(test->pool, (strlen(item) + 12) * (apr_size_t)count + 3), *out = start;
+    const char *at;
+    int i;
+
+    *out++ = '[';
+    for (i = 0; i < count; i++) {
+        out += sprintf(out, "%s", i == 0 ? "" : comma);
+        for (at = item; *at != '\0'; at++) {
+            if (*at == '#') {
+                out += sprintf(out, "%d", i);
+            }
+            else {
+                *out++ = *at;
+            }
+        }
+    }
+    *out++ = ']';
+    return djs_bytes_of(start, (apr_size_t)(out - start));
+}
+
+/* Tokens lie in pieces of 128, 256, 512 and so on: whatever begins, ends or goes on at their borders. */
+static void lists_of_every_length_are_read_and_written(void **state)
+{
+    static const struct { const char *item, *spaced; } items[] = {
+        { "#", "#" },
+        { "[#]", "[#]" },
+        { "{\"name\":#}", "{\"name\": #}" },
+        { "{\"a\":[],\"b\":{\"c\":[#,{}]}}", "{\"a\": [], \"b\": {\"c\": [#, {}]}}" },
+    };
+    test_t *test = *state;
+    size_t i;
+    int count;
+
+    for (i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
+        for (count = 1; count <= 5000; count += count < 140 ? 1 : count < 1000 ? 127 : 1333) {
+            const djs_bytes_t text = exactly(make_list(test, items[i].item, ",", count));
+            const djs_bytes_t spaced = make_list(test, items[i].spaced, ", ", count);
+            djs_value_t *value = NULL;
+
+            assert_status(test->ctx, djs_json_loads(test->ctx, DJS_JSON_UTF8, text, &value),
+                          APR_SUCCESS, items[i].item);
+            assert_bytes(djs_json_dumps(test->ctx, DJS_JSON_COMPACT, value), text, "from its text");
+            assert_number(djs_value_len(value), count, items[i].item);
+            assert_bytes(djs_json_dumps(test->ctx, DJS_JSON_SPACED, value), spaced, "from values");
+            free((char *)text.data);
+        }
+    }
+}
+
 static void latin1_and_utf8_read_bytes_differently(void **state)
 {
     static const struct {
@@ -559,6 +611,7 @@ int main(void)
         TEST(what_is_no_json_is_refused_with_its_place),
         TEST(limits_are_just_where_they_are_said_to_be),
         TEST(depth_and_length_together_take_no_longer),
+        TEST(lists_of_every_length_are_read_and_written),
         TEST(latin1_and_utf8_read_bytes_differently),
         TEST(the_last_of_equal_names_wins_in_the_first_ones_place),
         TEST(documents_are_read_one_after_the_other),

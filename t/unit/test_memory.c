@@ -144,6 +144,33 @@ static void json_of_the_vectors_takes_a_fixed_multiple_of_its_text(void **state)
     }
 }
 
+static void check_json(djs_ctx_t *ctx, djs_bytes_t text, void *baton)
+{
+    djs_value_t *value;
+
+    *(apr_status_t *)baton = djs_json_loads(ctx, DJS_JSON_LATIN1, text, &value);
+}
+
+/*
+ * Into what nobody looks: a token of 16 bytes for each value, in pieces of which each is as long as all
+ * before it and one more. None is copied into a longer one.
+ */
+static void json_that_nobody_looks_into_takes_32_bytes_for_a_value(void **state)
+{
+    static const apr_size_t counts[] = { 130, 1000, 20000, 65500, 66000, 300000 };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < COUNT(counts); i++) {
+        djs_bytes_t text = repeated(test->pool, "[", "0,", counts[i] - 1, "0]");
+        apr_status_t rv = APR_EGENERAL;
+        apr_size_t taken = measure_memory(check_json, text, &rv);
+
+        assert_status(NULL, rv, APR_SUCCESS, "a list");
+        assert_within(taken, 32 * counts[i] + 65536, "tokens");
+    }
+}
+
 /* ---- Stored sessions ------------------------------------------------------------------------- */
 
 static void read_stored(djs_ctx_t *ctx, djs_bytes_t stored, void *baton)
@@ -273,6 +300,7 @@ int main(void)
         TEST(what_a_pool_takes_is_counted),
         TEST(json_takes_a_fixed_multiple_of_its_text),
         TEST(json_of_the_vectors_takes_a_fixed_multiple_of_its_text),
+        TEST(json_that_nobody_looks_into_takes_32_bytes_for_a_value),
         TEST(a_stored_session_takes_a_fixed_multiple_of_what_is_inside),
         TEST(a_bomb_takes_no_more_than_four_times_what_is_inside),
     };
