@@ -13,6 +13,11 @@ int djs_deflate_short(djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed)
     return 0;
 }
 
+int djs_inflate_at_once(djs_ctx_t *ctx, djs_bytes_t packed, apr_size_t room, djs_bytes_t *data)
+{
+    return 0;
+}
+
 #else
 
 #include <apr_atomic.h>
@@ -97,6 +102,28 @@ int djs_deflate_short(djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed)
     }
     give_back(slot);
     return len > 0;
+}
+
+int djs_inflate_at_once(djs_ctx_t *ctx, djs_bytes_t packed, apr_size_t room, djs_bytes_t *data)
+{
+    /* 11 KB of the C library's heap, which costs less than to share them. */
+    struct libdeflate_decompressor *decompressor = libdeflate_alloc_decompressor();
+    enum libdeflate_result result;
+    apr_size_t len = 0;
+    char *out;
+
+    if (decompressor == NULL) {
+        return 0;
+    }
+    out = apr_palloc(ctx->pool, room + 1);
+    result = libdeflate_zlib_decompress(decompressor, packed.data, packed.len, out, room, &len);
+    libdeflate_free_decompressor(decompressor);
+    if (result != LIBDEFLATE_SUCCESS) {
+        return 0;
+    }
+    out[len] = '\0';
+    *data = djs_bytes_of(out, len);
+    return 1;
 }
 
 #endif

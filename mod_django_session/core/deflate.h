@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Compression of short texts, as most sessions are, by libdeflate.
+ * Compression of short texts, as most sessions are, and reading of what is compressed, by libdeflate.
  *
  * On 500 bytes zlib spends most of its time on making and clearing its tables. libdeflate makes the
  * same format, RFC 1950, from tables that can be kept, in half of the time and as short. A process
  * has a few of them, however many threads it has: compressing takes microseconds, and who finds
- * none free takes zlib instead of waiting. Long texts are left to zlib, which makes them shorter,
- * and so is all reading.
+ * none free takes zlib instead of waiting. Long texts are left to zlib, which makes them shorter.
  *
  * A kept compressor has places, counts and codes of the last text in its tables, none of its bytes,
  * and clears them before the next text.
+ *
+ * Reading takes half of zlib's time, too, but needs all the room for the result at once. What becomes
+ * longer than one would think, and what is damaged, is for zlib to read again and to judge.
  */
 #ifndef DJS_DEFLATE_H
 #define DJS_DEFLATE_H
@@ -31,5 +33,11 @@ djs_compressors_t *djs_compressors_make(apr_pool_t *pool);
  * short, or there is no compressor (none free, none in ctx, no memory, built without): zlib's turn.
  */
 int djs_deflate_short(djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed);
+
+/**
+ * Inflate a whole zlib stream, whatever follows it, into at most @a room bytes; in ctx->pool, with a
+ * NUL behind it. 0: it becomes longer, is none or damaged, or this was built without: zlib's turn.
+ */
+int djs_inflate_at_once(djs_ctx_t *ctx, djs_bytes_t packed, apr_size_t room, djs_bytes_t *data);
 
 #endif

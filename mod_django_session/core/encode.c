@@ -541,13 +541,24 @@ apr_status_t djs_deflate_if_shorter(djs_ctx_t *ctx, djs_bytes_t *data, int *pack
 }
 
 /*
+ * Room that nearly always suffices: short sessions shrink to a half or a third, long ones to a fifth.
+ * What is not used of it is not touched, either.
+ */
+static apr_size_t room_for(apr_size_t packed_len, apr_size_t max)
+{
+    const apr_size_t room = packed_len * (packed_len < 1024 ? 4 : 8) + 64;
+
+    return room < max ? room : max;
+}
+
+/*
  * Inflate all of stream's input into one buffer that doubles up to `max` bytes. Gives zlib's last
  * word: Z_STREAM_END, Z_BUF_ERROR (cut short, or more than max) or another error.
  */
 static int inflate_growing(djs_ctx_t *ctx, z_stream *stream, apr_size_t max, djs_bytes_t *data)
 {
-    /* Sessions shrink to a third or half. One call into a buffer that suffices needs no window. */
-    apr_size_t size = (apr_size_t)stream->avail_in * 4 + 64;
+    /* One call into a buffer that suffices needs no window. */
+    apr_size_t size = room_for(stream->avail_in, max);
     char *out = NULL;
     int result;
 
@@ -611,6 +622,9 @@ static apr_status_t inflate_framed(djs_ctx_t *ctx, djs_bytes_t packed, int windo
 
 apr_status_t djs_inflate(djs_ctx_t *ctx, djs_bytes_t packed, apr_size_t max, djs_bytes_t *data)
 {
+    if (djs_inflate_at_once(ctx, packed, room_for(packed.len, max), data)) {
+        return APR_SUCCESS;
+    }
     return inflate_framed(ctx, packed, MAX_WBITS, "zlib", max, data);
 }
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Short texts, compressed with what is kept for it: zlib itself reads them back, would hardly have
- * made them shorter, and what was compressed before makes no difference.
+ * made them shorter, and what was compressed before makes no difference. What is read at once is what
+ * zlib reads.
  */
 #include "deflate.h"
 #include "encode.h"
 #include "support.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -211,6 +213,110 @@ static void many_threads_compress_at_once(void **state)
     }
 }
 
+/* ---- reading ---- */
+
+/* Is there libdeflate in this program? */
+static int is_built_with_it(test_t *test)
+{
+    djs_ctx_t ctx = *test->ctx;
+    djs_bytes_t packed;
+
+    ctx.compressors = djs_compressors_make(test->pool);
+    return djs_deflate_short(&ctx, djs_bytes(sessions[0]), &packed);
+}
+
+/* In a block of just its size, so that memory checkers see a step behind the end. */
+static djs_bytes_t alone(djs_bytes_t bytes)
+{
+    char *copy = malloc(bytes.len > 0 ? bytes.len : 1);
+
+    assert_non_null(copy);
+    if (bytes.len > 0) {
+        memcpy(copy, bytes.data, bytes.len);
+    }
+    return djs_bytes_of(copy, bytes.len);
+}
+
+static void what_fits_is_read_at_once_and_all_else_left_to_zlib(void **state)
+{
+    test_t *test = *state;
+    const int with_it = is_built_with_it(test);
+    apr_uint32_t seed = 3;
+    char text[TEXT_MAX];
+    int round;
+
+    for (round = 0; round < 300; round++) {
+        const djs_bytes_t bytes = make_text(&seed, text);
+        const djs_bytes_t packed = alone(by_zlib(test->ctx, bytes));
+        djs_bytes_t back = djs_bytes("untouched");
+
+        if (bytes.len > 0) {
+            assert_number(djs_inflate_at_once(test->ctx, packed, bytes.len - 1, &back), 0,
+                          "a byte too little");
+            assert_number(djs_inflate_at_once(test->ctx, packed, 0, &back), 0, "no room");
+        }
+        assert_bytes(back, djs_bytes("untouched"), "no result");
+        assert_number(djs_inflate_at_once(test->ctx, packed, bytes.len, &back), with_it, "just so");
+        if (with_it) {
+            assert_bytes(back, bytes, "the text");
+            assert_number(back.data[back.len], 0, "a NUL behind it");
+        }
+        free((char *)packed.data);
+    }
+}
+
+/* Of each damage, zlib alone says what it is, and whether it is one. */
+static void damaged_streams_are_read_as_zlib_reads_them(void **state)
+{
+    test_t *test = *state;
+    apr_uint32_t seed = 4;
+    char text[TEXT_MAX];
+    int round;
+
+    for (round = 0; round < 3000; round++) {
+        const djs_bytes_t bytes = make_text(&seed, text);
+        const djs_bytes_t packed = alone(by_zlib(test->ctx, bytes));
+        apr_size_t len = chance(&seed, 3) > 0 ? packed.len
+                                              : chance(&seed, (unsigned int)packed.len + 1);
+        Bytef expected[2 * TEXT_MAX];
+        uLongf expected_len = sizeof(expected);
+        djs_bytes_t back;
+        int result;
+
+        if (len == packed.len) {
+            ((char *)packed.data)[chance(&seed, (unsigned int)len)] ^= (char)(1 << chance(&seed, 8));
+        }
+        result = uncompress(expected, &expected_len, (const Bytef *)packed.data, len);
+        djs_forget(test->ctx);
+        if (result == Z_OK) {
+            assert_status(test->ctx, djs_inflate(test->ctx, djs_bytes_of(packed.data, len),
+                                                 sizeof(expected), &back), APR_SUCCESS, "harmless");
+            assert_bytes(back, djs_bytes_of((char *)expected, expected_len), "the same");
+        }
+        else {
+            assert_true(djs_inflate(test->ctx, djs_bytes_of(packed.data, len), sizeof(expected),
+                                    &back) != APR_SUCCESS);
+            assert_non_null(test->ctx->problem);
+        }
+        free((char *)packed.data);
+    }
+}
+
+static void what_follows_a_stream_is_ignored(void **state)
+{
+    test_t *test = *state;
+    const djs_bytes_t text = djs_bytes(sessions[1]), packed = by_zlib(test->ctx, text);
+    char *longer = apr_pcalloc(test->pool, packed.len + 100);
+    djs_bytes_t back;
+
+    memcpy(longer, packed.data, packed.len);
+    assert_number(djs_inflate_at_once(test->ctx, djs_bytes_of(longer, packed.len + 100), TEXT_MAX,
+                                      &back), is_built_with_it(test), "and a hundred bytes");
+    assert_status(test->ctx, djs_inflate(test->ctx, djs_bytes_of(longer, packed.len + 100), TEXT_MAX,
+                                         &back), APR_SUCCESS, "and a hundred bytes");
+    assert_bytes(back, text, "the text");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -218,6 +324,9 @@ int main(void)
         TEST(sessions_become_as_short_as_zlib_makes_them),
         TEST(what_was_compressed_before_makes_no_difference),
         TEST(many_threads_compress_at_once),
+        TEST(what_fits_is_read_at_once_and_all_else_left_to_zlib),
+        TEST(damaged_streams_are_read_as_zlib_reads_them),
+        TEST(what_follows_a_stream_is_ignored),
     };
 
     return RUN_TESTS(tests);

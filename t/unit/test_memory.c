@@ -294,6 +294,41 @@ static void a_bomb_takes_no_more_than_four_times_what_is_inside(void **state)
     }
 }
 
+/* Lines as sessions have them: alike, and with something of their own. */
+static djs_bytes_t lines(test_t *test, apr_size_t count)
+{
+    char *text = apr_palloc(test->pool, count * 128), *out = text;
+    apr_uint32_t chance = 1;
+    apr_size_t i;
+
+    for (i = 0; i < count; i++) {
+        chance = chance * 1664525u + 1013904223u;
+        out += apr_snprintf(out, 128, "{\"sku\":\"%08x-ABC\",\"title\":\"a large green chair\","
+                            "\"n\":%u,\"seen\":\"2025-01-%02uT12:%02u:00Z\"},", chance, chance >> 16,
+                            (chance >> 24) % 28 + 1, (chance >> 8) % 60);
+    }
+    return djs_bytes_of(text, (apr_size_t)(out - text));
+}
+
+static void inflate_it(djs_ctx_t *ctx, djs_bytes_t packed, void *baton)
+{
+    djs_bytes_t *text = baton, back = { NULL, 0 };
+
+    assert_status(ctx, djs_inflate(ctx, packed, DJS_INFLATE_MAX, &back), APR_SUCCESS, "inflate");
+    assert_true(djs_bytes_equal(back, *text));
+}
+
+/* No smaller room first, out of which it is copied. */
+static void a_long_session_is_inflated_into_one_room(void **state)
+{
+    test_t *test = *state;
+    djs_bytes_t text = lines(test, 10000), packed;
+
+    assert_status(test->ctx, djs_deflate(test->ctx, text, &packed), APR_SUCCESS, "zlib");
+    assert_true(text.len > 4 * packed.len && text.len < 8 * packed.len);
+    assert_within(measure_memory(inflate_it, packed, &text), 8 * packed.len + 131072, "one room");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -303,6 +338,7 @@ int main(void)
         TEST(json_that_nobody_looks_into_takes_32_bytes_for_a_value),
         TEST(a_stored_session_takes_a_fixed_multiple_of_what_is_inside),
         TEST(a_bomb_takes_no_more_than_four_times_what_is_inside),
+        TEST(a_long_session_is_inflated_into_one_room),
     };
 
     return RUN_TESTS(tests);
