@@ -12,8 +12,11 @@
 
 /* ---- The regions of this process ------------------------------------------------------------- */
 
-/* Count up when it or djs_shm_region_t changes: another version of this code may have left it. */
-#define REGISTRY "mod_django_session shm 1"
+/*
+ * Count up when it, djs_shm_region_t or what is in the memory changes: another version of this code may
+ * have left it.
+ */
+#define REGISTRY "mod_django_session shm 2"
 
 typedef struct registry_t {
     djs_shm_region_t *regions;

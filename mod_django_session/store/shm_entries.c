@@ -69,21 +69,40 @@ apr_uint64_t djs_shm_hash(const apr_uint64_t seed[2], djs_bytes_t key)
 }
 
 /*
- * The checksum. Not for enemies: for memory that is not what was written. Each step is reversible,
- * so a change within one word is always seen, and others but for one in 2^64.
+ * The checksum. Not for enemies: for memory that is not what was written. Words go into the lanes in
+ * turn, so that a processor works on several at once. Each step is reversible, so a change within
+ * one word is always seen, and others but for one in 2^64.
  */
+#define LANES 4
+
 typedef struct sum_t {
-    apr_uint64_t sum;
+    apr_uint64_t lanes[LANES];
+    apr_size_t words;  /* how many there were */
     apr_uint64_t word; /* bytes that are no whole word yet */
     apr_size_t filled; /* how many */
 } sum_t;
 
 #define SUM_FACTOR APR_UINT64_C(0x9e3779b97f4a7c15)
 
+static inline apr_uint64_t sum_step(apr_uint64_t sum, apr_uint64_t word)
+{
+    sum = (sum ^ word) * SUM_FACTOR;
+    return ROTATE(sum, 31);
+}
+
+static inline apr_uint64_t word_at(const char *data)
+{
+    apr_uint64_t word;
+
+    memcpy(&word, data, 8);
+    return word;
+}
+
 static void sum_word(sum_t *sum, apr_uint64_t word)
 {
-    sum->sum = (sum->sum ^ word) * SUM_FACTOR;
-    sum->sum = ROTATE(sum->sum, 31);
+    apr_uint64_t *lane = &sum->lanes[sum->words++ % LANES];
+
+    *lane = sum_step(*lane, word);
 }
 
 static void sum_byte(sum_t *sum, char byte)
@@ -97,16 +116,41 @@ static void sum_byte(sum_t *sum, char byte)
     }
 }
 
+/* As many words as there are lanes, as often as possible, from the first lane on; gives the rest. */
+static apr_size_t sum_rows(sum_t *sum, const char *data, apr_size_t len)
+{
+    apr_uint64_t a = sum->lanes[0], b = sum->lanes[1], c = sum->lanes[2], d = sum->lanes[3];
+
+    for (; len >= 8 * LANES; len -= 8 * LANES, data += 8 * LANES) {
+        a = sum_step(a, word_at(data));
+        b = sum_step(b, word_at(data + 8));
+        c = sum_step(c, word_at(data + 16));
+        d = sum_step(d, word_at(data + 24));
+    }
+    sum->lanes[0] = a;
+    sum->lanes[1] = b;
+    sum->lanes[2] = c;
+    sum->lanes[3] = d;
+    return len;
+}
+
 static void sum_bytes(sum_t *sum, const char *data, apr_size_t len)
 {
-    apr_uint64_t word;
+    apr_size_t rest;
 
     for (; len > 0 && sum->filled > 0; len--) {
         sum_byte(sum, *data++);
     }
+    for (; len >= 8 && sum->words % LANES != 0; len -= 8, data += 8) {
+        sum_word(sum, word_at(data));
+    }
+    if (len >= 8 * LANES) {
+        rest = sum_rows(sum, data, len);
+        data += len - rest;
+        len = rest;
+    }
     for (; len >= 8; len -= 8, data += 8) {
-        memcpy(&word, data, 8);
-        sum_word(sum, word);
+        sum_word(sum, word_at(data));
     }
     for (; len > 0; len--) {
         sum_byte(sum, *data++);
@@ -121,12 +165,24 @@ static void sum_end(sum_t *sum)
     sum->filled = 0;
 }
 
+static apr_uint64_t sum_of(const sum_t *sum)
+{
+    apr_uint64_t all = sum->lanes[0];
+    int i;
+
+    for (i = 1; i < LANES; i++) {
+        all = sum_step(all, sum->lanes[i]);
+    }
+    return all;
+}
+
 /* Of what a fixed part says and may not change. */
 static sum_t sum_begin(apr_uint64_t hash, apr_int64_t expires, apr_size_t key_len,
                        apr_size_t value_len)
 {
-    sum_t sum = { hash, 0, 0 };
+    sum_t sum = { { 1, 2, 3, 4 }, 0, 0, 0 };
 
+    sum_word(&sum, hash);
     sum_word(&sum, (apr_uint64_t)expires);
     sum_word(&sum, (apr_uint64_t)key_len << 32 | value_len);
     return sum;
@@ -140,7 +196,7 @@ apr_uint64_t djs_shm_item_sum(const djs_shm_item_t *item)
     sum_end(&sum);
     sum_bytes(&sum, item->value.data, item->value.len);
     sum_end(&sum);
-    return sum.sum;
+    return sum_of(&sum);
 }
 
 void djs_shm_item_seal(djs_shm_item_t *item)
@@ -267,7 +323,7 @@ apr_uint64_t djs_shm_entry_sum(const djs_shm_table_t *t, apr_uint32_t head)
 
     sum_stored(&sum, &cursor, entry->key_len);
     sum_stored(&sum, &cursor, entry->value_len);
-    return sum.sum;
+    return sum_of(&sum);
 }
 
 int djs_shm_chain_is_whole(const djs_shm_table_t *t, apr_uint32_t head)

@@ -30,7 +30,7 @@
 #define SHARD_MIN  ((apr_size_t)8 * 1024 * 1024)
 #define SHARDS_MAX 4096u
 
-#define LAYOUT 1 /* of the header and of all in shm_table_impl.h: count up with each change */
+#define LAYOUT 2 /* of the header and of all in shm_table_impl.h: count up with each change */
 
 static const char magic[8] = { 'D', 'J', 'S', 'S', 'H', 'M', '\r', '\n' };
 

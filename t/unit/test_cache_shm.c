@@ -307,6 +307,60 @@ static void values_of_every_size_come_back(void **state)
     done(test);
 }
 
+/* Of the bytes in one piece when an entry is stored and read, of its blocks when all is looked at. */
+static void a_checksum_is_the_same_across_blocks(void **state)
+{
+    test_t *test = *state;
+    djs_cache_t *cache = fresh(test, "1m");
+    apr_size_t len;
+
+    for (len = 0; len < 600; len++) {
+        const char *key = &"123456789"[len % 9];
+
+        assert_status(test->ctx, cache->ops->set(cache, test->ctx, key, bytes_of(len), HOUR),
+                      APR_SUCCESS, "set");
+        assert_consistent(test, cache, "with a value of another length");
+    }
+    done(test);
+}
+
+static apr_uint64_t sum_of(djs_bytes_t value)
+{
+    djs_shm_item_t item = { .key = djs_bytes("key"), .value = value, .expires = 1, .hash = 2 };
+
+    djs_shm_item_seal(&item);
+    return item.sum;
+}
+
+static void a_checksum_sees_every_bit_and_its_place(void **state)
+{
+    test_t *test = *state;
+    const apr_size_t len = 203;
+    char *value = apr_pmemdup(test->pool, bytes_of(len).data, len);
+    const apr_uint64_t sum = sum_of(djs_bytes_of(value, len));
+    apr_size_t i, j;
+    char kept[8];
+
+    for (i = 0; i < 8 * len; i++) {
+        value[i / 8] ^= (char)(1 << i % 8);
+        assert_true(sum_of(djs_bytes_of(value, len)) != sum);
+        value[i / 8] ^= (char)(1 << i % 8);
+    }
+    for (i = 0; i + 8 <= len; i += 8) {
+        for (j = 0; j < i; j += 8) {
+            assert_true(memcmp(value + i, value + j, 8) != 0);
+            memcpy(kept, value + i, 8);
+            memcpy(value + i, value + j, 8);
+            memcpy(value + j, kept, 8);
+            assert_true(sum_of(djs_bytes_of(value, len)) != sum);
+            memcpy(value + j, value + i, 8);
+            memcpy(value + i, kept, 8);
+        }
+    }
+    assert_true(sum_of(djs_bytes_of(value, len - 1)) != sum);
+    assert_true(sum_of(djs_bytes_of(value, len)) == sum);
+}
+
 static void keys_of_every_size_are_told_apart(void **state)
 {
     test_t *test = *state;
@@ -1548,6 +1602,8 @@ int main(void)
         TEST(an_entry_lives_until_its_end),
         TEST(who_is_dead_at_once_replaces_by_nothing),
         TEST(values_of_every_size_come_back),
+        TEST(a_checksum_is_the_same_across_blocks),
+        TEST(a_checksum_sees_every_bit_and_its_place),
         TEST(keys_of_every_size_are_told_apart),
         TEST(the_least_recently_used_goes_first),
         TEST(what_has_expired_goes_before_what_lives),
