@@ -50,7 +50,7 @@ typedef struct making_t {
 struct djs_redis_t {
     redisContext *hi;
     int tls;
-    int more;     /* TLS: what was read last may not have been all */
+    int more;     /* what was read last may not have been all */
     int finished; /* it was answered, but has no future */
     making_t making;
 };
@@ -374,7 +374,7 @@ static djs_redis_outcome_t read_some(djs_redis_t *redis, apr_time_t until)
         return hi->err == REDIS_ERR_PROTOCOL || hi->err == REDIS_ERR_OOM ? DJS_REDIS_GARBLED
                                                                          : DJS_REDIS_LOST;
     }
-    redis->more = redis->tls && hi->reader->len != before;
+    redis->more = hi->reader->len != before;
     return DJS_REDIS_ANSWERED;
 }
 
@@ -414,9 +414,10 @@ static djs_redis_outcome_t read_farewell(djs_redis_t *redis, djs_redis_reply_t *
     return DJS_REDIS_ANSWERED;
 }
 
-/* The replies of the next conversation. */
+/* The replies of the next conversation, of which nothing is there yet; what TLS holds does not show. */
 static void begin_making(djs_redis_t *redis, apr_pool_t *pool)
 {
+    redis->more = redis->tls;
     redis->making.pool = pool;
     redis->making.budget = DJS_REDIS_REPLIES_MAX;
     redis->hi->reader->privdata = &redis->making;
