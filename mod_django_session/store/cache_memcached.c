@@ -8,13 +8,20 @@
  *
  * A connection that was idle may be dead without our knowing: its server was restarted. So each
  * operation begins with what may be done twice. Where that fails on a connection that was not made for
- * it, it is begun again on another. What changes something and may not be done twice (add, cas) comes
- * only after a "gets" on the same connection has been answered; when its own answer is lost, it is
+ * it, it is begun again on another. What changes something and may not be done twice (add, replace)
+ * comes only after a "gets" on the same connection has been answered; when its own answer is lost, it is
  * DJS_ESTORE.
+ *
+ * A "cas" names the version that it replaces, which no other value ever has as long as the server runs.
+ * So where the swap follows a get of the same request, on a connection that has lasted since, the
+ * version that came with the get will do, and nothing is asked before. Such a cas may be lost with its
+ * connection. Then "gets" on another tells: what was seen is there still, and is swapped; or it is not,
+ * which may have been our doing or another's, and is DJS_ESTORE.
  *
  *     get        gets
  *     add        gets, and if nothing is there: add
- *     swap       gets, and if it is what was seen: cas
+ *     swap       cas of the version that was got; if it is not known, or there no more: gets, and if
+ *                it is what was seen: cas
  *     overwrite  gets, and if something is there: replace
  *     set        replace; where nothing is: add. Never "set": memcached would drop what it has when
  *                the new value is too large
@@ -25,6 +32,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <apr_atomic.h>
 #include <libmemcached/memcached.h>
 
 #include "../core/encode.h"
@@ -50,7 +58,19 @@ typedef struct memcached_t {
 typedef struct node_t {
     const djs_cache_conf_t *conf;
     const djs_cache_server_t *server;
+    volatile apr_uint32_t connections; /* how many there have been */
 } node_t;
+
+/* What the last get of a request found, kept in its pool: as this version on this connection. */
+typedef struct version_t {
+    const djs_clients_t *clients;
+    const void *connection;
+    const char *key;
+    djs_bytes_t value;
+    uint64_t cas;
+} version_t;
+
+#define VERSION_KEY "mod_django_session.memcached"
 
 /* ---- Time ------------------------------------------------------------------------------------ */
 
@@ -146,9 +166,22 @@ static const char *reason(memcached_st *handle, memcached_return_t rc)
     return memcached_strerror(handle, rc);
 }
 
+/* A name that no other connection to this server has; an address may come again. */
+static void name_connection(memcached_st *handle, node_t *node)
+{
+    apr_uint32_t number = apr_atomic_inc32(&node->connections);
+
+    memcached_set_user_data(handle, (void *)(apr_uintptr_t)number);
+}
+
+static const void *connection_of(const memcached_st *handle)
+{
+    return memcached_get_user_data(handle);
+}
+
 static void *open_client(void *baton, djs_ctx_t *ctx, apr_interval_time_t within)
 {
-    const node_t *node = baton;
+    node_t *node = baton;
     memcached_st *handle = memcached_create(NULL);
     memcached_return_t rc;
 
@@ -166,6 +199,7 @@ static void *open_client(void *baton, djs_ctx_t *ctx, apr_interval_time_t within
         close_client(handle);
         return NULL;
     }
+    name_connection(handle, node);
     return handle;
 }
 
@@ -180,7 +214,9 @@ typedef struct call_t {
     const char *key;
     djs_bytes_t seen, value;
     apr_int64_t life;
-    int once; /* what comes now is not to be done twice */
+    const version_t *version; /* of what was seen, on this connection; NULL: not known */
+    int once;                 /* what comes now is not to be done twice */
+    int in_doubt;             /* a cas went out, and whether it was done is not known */
     /* What "gets" found. */
     djs_bytes_t found;
     uint64_t cas;
@@ -307,10 +343,28 @@ static memcached_return_t add(call_t *call)
     return store(call, memcached_add);
 }
 
+static memcached_return_t cas(call_t *call, uint64_t version)
+{
+    memcached_return_t rc = memcached_cas(call->handle, call->key, strlen(call->key),
+                                          call->value.data, call->value.len, exptime_of(call),
+                                          DJS_MEMCACHED_PICKLE, version);
+
+    return expect(rc, of_cas);
+}
+
 static memcached_return_t swap(call_t *call)
 {
-    memcached_return_t rc = gets(call);
+    memcached_return_t rc;
 
+    if (call->version != NULL) {
+        call->in_doubt = 1;
+        rc = cas(call, call->version->cas);
+        if (rc != MEMCACHED_DATA_EXISTS) {
+            return rc;
+        }
+        call->in_doubt = 0; /* another version; of the same bytes, perhaps */
+    }
+    rc = gets(call);
     if (rc != MEMCACHED_SUCCESS) {
         return rc;
     }
@@ -318,9 +372,7 @@ static memcached_return_t swap(call_t *call)
         return MEMCACHED_DATA_EXISTS;
     }
     call->once = 1;
-    rc = memcached_cas(call->handle, call->key, strlen(call->key), call->value.data,
-                       call->value.len, exptime_of(call), DJS_MEMCACHED_PICKLE, call->cas);
-    return expect(rc, of_cas);
+    return cas(call, call->cas);
 }
 
 static memcached_return_t overwrite(call_t *call)
@@ -404,7 +456,10 @@ static apr_status_t status_of(call_t *call, const djs_cache_server_t *server,
     case MEMCACHED_NOTSTORED:
         return APR_EEXIST;
     case MEMCACHED_DATA_EXISTS:
-        return DJS_ECONFLICT;
+        return !call->in_doubt ? DJS_ECONFLICT
+                               : djs_fail(ctx, DJS_ESTORE, "memcached at %s: the connection broke; "
+                                          "whether it has stored the session is not known",
+                                          server->name);
     case MEMCACHED_E2BIG:
         return djs_fail(ctx, DJS_ELIMIT,
                         "memcached at %s takes no session of %" APR_SIZE_T_FMT " bytes: start it "
@@ -412,9 +467,38 @@ static apr_status_t status_of(call_t *call, const djs_cache_server_t *server,
                         server->name, call->value.len);
     default:
         return djs_fail(ctx, DJS_ESTORE, "memcached at %s: %s%s", server->name,
-                        reason(call->handle, rc),
-                        call->once ? "; whether it has stored the session is not known" : "");
+                        reason(call->handle, rc), call->once || call->in_doubt
+                            ? "; whether it has stored the session is not known" : "");
     }
+}
+
+/* ---- Versions -------------------------------------------------------------------------------- */
+
+static void note_version(const call_t *call, const djs_clients_t *clients)
+{
+    version_t *version = apr_palloc(call->ctx->pool, sizeof(*version));
+
+    version->clients = clients;
+    version->connection = connection_of(call->handle);
+    version->key = apr_pstrdup(call->ctx->pool, call->key);
+    version->value = call->found;
+    version->cas = call->cas;
+    apr_pool_userdata_setn(version, VERSION_KEY, NULL, call->ctx->pool);
+}
+
+/* Of what was seen; NULL: it was not got by this request, or on another connection. */
+static const version_t *find_version(const call_t *call, const djs_clients_t *clients)
+{
+    void *found = NULL;
+    const version_t *version;
+
+    apr_pool_userdata_get(&found, VERSION_KEY, call->ctx->pool);
+    version = found;
+    return version != NULL && version->clients == clients
+                   && version->connection == connection_of(call->handle)
+                   && strcmp(version->key, call->key) == 0
+                   && djs_bytes_equal(version->value, call->seen)
+               ? version : NULL;
 }
 
 /* Once, on one connection. 1 in @a again: that was dead, and another may do better. */
@@ -437,6 +521,7 @@ static apr_status_t attempt(call_t *call, int position, step_t step, int *again)
     allowed = least(call->memcached->conf->timeout, ctx->patience);
     call->handle = client;
     call->once = 0;
+    call->version = call->seen.data != NULL && !call->in_doubt ? find_version(call, clients) : NULL;
     memcached_behavior_set(call->handle, MEMCACHED_BEHAVIOR_POLL_TIMEOUT, milliseconds(allowed));
     took = -monotonic();
     rc = step(call);
@@ -447,6 +532,9 @@ static apr_status_t attempt(call_t *call, int position, step_t step, int *again)
     }
     loan = loan_of(rc, !fresh, allowed);
     *again = loan == DJS_LOAN_STALE && !fresh && !call->once && rc != MEMCACHED_TIMEOUT;
+    if (rc == MEMCACHED_SUCCESS && step == gets) {
+        note_version(call, clients);
+    }
     rv = *again ? DJS_ESTORE : status_of(call, &call->memcached->conf->servers[position], rc);
     djs_clients_give_back(clients, client, loan);
     return rv;
@@ -598,7 +686,7 @@ apr_status_t djs_cache_memcached_open(djs_ctx_t *ctx, apr_pool_t *pool,
     (void)ctx;
     memcached->conf = conf;
     for (i = 0; i < conf->server_count; i++) {
-        node_t *node = apr_palloc(pool, sizeof(*node));
+        node_t *node = apr_pcalloc(pool, sizeof(*node));
 
         node->conf = conf;
         node->server = &conf->servers[i];

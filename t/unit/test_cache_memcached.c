@@ -300,6 +300,7 @@ static void a_lost_question_is_asked_again(void **state)
 
         lossy_lose(lossy, loss, "get", NULL, NULL);
         assert_value(test, cache, key, losses == 0 ? "one" : "two", "get");
+        assert_value(test, cache, "warm", "up", "so that the swap has to ask");
         lossy_lose(lossy, loss, "get", NULL, NULL);
         assert_status(test->ctx,
                       cache->ops->swap(cache, test->ctx, key,
@@ -372,6 +373,172 @@ static void a_change_whose_answer_is_lost_is_not_known_and_not_repeated(void **s
         assert_number(lossy_count(lossy), i + 1, "it was lost");
         assert_value(test, beside, key, changes[i].after, changes[i].why);
     }
+}
+
+/* ---- Versions -------------------------------------------------------------------------------- */
+
+/* What the server has counted under a name. */
+static int counted(test_t *test, memcached_server_t *server, const char *name)
+{
+    const char *line = apr_pstrcat(test->pool, "STAT ", name, " ", NULL);
+    const char *at = strstr(memcached_server_do(server, test, "stats"), line);
+
+    assert_non_null(at);
+    return atoi(at + strlen(line));
+}
+
+/* What another does between a get and a swap. */
+typedef enum meanwhile_t { NOTHING, SAVES_THE_SAME, SAVES, REMOVES } meanwhile_t;
+
+static void do_meanwhile(test_t *test, const char *key, meanwhile_t what)
+{
+    switch (what) {
+    case NOTHING:
+        return;
+    case REMOVES:
+        assert_text(memcached_server_do(tcp[0], test, apr_pstrcat(test->pool, "delete ", key, NULL)),
+                    "DELETED", key);
+        return;
+    default:
+        memcached_server_put(tcp[0], test, key, DJS_MEMCACHED_PICKLE,
+                             djs_bytes(what == SAVES ? "other" : "old"));
+    }
+}
+
+static void a_swap_of_what_was_got_asks_only_where_the_version_is_another(void **state)
+{
+    static const struct {
+        const char *why, *seen;
+        meanwhile_t meanwhile;
+        int other_got; /* in between, by the same request */
+        int asked;
+        apr_status_t rv;
+        const char *after;
+    } cases[] = {
+        { "nothing in between", "old", NOTHING, 0, 0, APR_SUCCESS, "new" },
+        { "the same bytes, saved again", "old", SAVES_THE_SAME, 0, 1, APR_SUCCESS, "new" },
+        { "other bytes", "old", SAVES, 0, 1, DJS_ECONFLICT, "other" },
+        { "it is gone", "old", REMOVES, 0, 0, APR_NOTFOUND, NULL },
+        { "something else was got since", "old", NOTHING, 1, 1, APR_SUCCESS, "new" },
+        { "what was seen is not what was got", "odd", NOTHING, 0, 1, DJS_ECONFLICT, "old" },
+    };
+    test_t *test = *state;
+    djs_cache_t *cache = open_first(test);
+    apr_size_t i;
+
+    must_set(test, cache, "another", "value");
+    for (i = 0; i < COUNT(cases); i++) {
+        const char *key = contract_key(test);
+        int asked;
+
+        must_set(test, cache, key, "old");
+        assert_value(test, cache, key, "old", cases[i].why);
+        if (cases[i].other_got) {
+            assert_value(test, cache, "another", "value", cases[i].why);
+        }
+        do_meanwhile(test, key, cases[i].meanwhile);
+        asked = counted(test, tcp[0], "cmd_get");
+        assert_status(test->ctx,
+                      cache->ops->swap(cache, test->ctx, key, djs_bytes(cases[i].seen),
+                                       djs_bytes("new"), 60), cases[i].rv, cases[i].why);
+        assert_number(counted(test, tcp[0], "cmd_get") - asked, cases[i].asked, cases[i].why);
+        assert_value(test, cache, key, cases[i].after, cases[i].why);
+    }
+}
+
+/* While the swap does not know yet that it is lost; on a thread, and in a pool, of its own. */
+typedef struct disturbance_t {
+    const char *key;
+    meanwhile_t what;
+} disturbance_t;
+
+static void disturb(void *baton)
+{
+    const disturbance_t *disturbance = baton;
+    test_t own = { .ctx = NULL };
+
+    assert_int_equal(apr_pool_create(&own.pool, NULL), APR_SUCCESS);
+    do_meanwhile(&own, disturbance->key, disturbance->what);
+    apr_pool_destroy(own.pool);
+}
+
+static void a_lost_swap_is_finished_only_where_it_surely_was_not_done(void **state)
+{
+    static const struct {
+        const char *why;
+        loss_t loss;
+        meanwhile_t meanwhile;
+        apr_status_t rv;
+        const char *after;
+    } cases[] = {
+        { "it was not done", LOSE_REQUEST, NOTHING, APR_SUCCESS, "new" },
+        { "it was done", LOSE_ANSWER, NOTHING, DJS_ESTORE, "new" },
+        { "another came, perhaps after it", LOSE_REQUEST, SAVES, DJS_ESTORE, "other" },
+        { "another came after it", LOSE_ANSWER, SAVES, DJS_ESTORE, "other" },
+        { "it is gone, done or not", LOSE_REQUEST, REMOVES, APR_NOTFOUND, NULL },
+    };
+    test_t *test = *state;
+    lossy_t *lossy;
+    djs_cache_t *cache = open_lossy(test, &lossy);
+    djs_cache_t *beside = open_first(test);
+    apr_size_t i;
+
+    for (i = 0; i < COUNT(cases); i++) {
+        disturbance_t disturbance = { contract_key(test), cases[i].meanwhile };
+        apr_status_t rv;
+
+        must_set(test, beside, disturbance.key, "old");
+        assert_value(test, cache, disturbance.key, "old", cases[i].why);
+        lossy_lose(lossy, cases[i].loss, "cas ", disturb, &disturbance);
+        rv = cache->ops->swap(cache, test->ctx, disturbance.key, djs_bytes("old"), djs_bytes("new"),
+                              60);
+        assert_status(test->ctx, rv, cases[i].rv, cases[i].why);
+        if (rv == DJS_ESTORE) {
+            assert_says(test, "not known");
+        }
+        assert_number(lossy_count(lossy), i + 1, "it was lost");
+        assert_value(test, beside, disturbance.key, cases[i].after, cases[i].why);
+    }
+}
+
+/* The version that memcached gives to what is under a key. */
+static int version_of(test_t *test, memcached_server_t *server, const char *key)
+{
+    int version = -1;
+
+    assert_number(sscanf(memcached_server_do(server, test,
+                                             apr_pstrcat(test->pool, "gets ", key, NULL)),
+                         "VALUE %*s %*u %*u %d", &version), 1, key);
+    return version;
+}
+
+/* memcached counts from the start again. */
+static void a_version_means_nothing_after_a_restart(void **state)
+{
+    test_t *test = *state;
+    djs_cache_t *cache = open_at(test, memcached_server_url(tcp[2]), PLENTY);
+    const char *key = contract_key(test);
+    djs_ctx_t *other = test_ctx(test->pool);
+    djs_bytes_t value;
+    apr_time_t expires;
+    int version;
+
+    assert_int_equal(apr_pool_create(&other->pool, test->pool), APR_SUCCESS);
+    memcached_server_kill(tcp[2]);
+    memcached_server_revive(tcp[2]);
+    memcached_server_put(tcp[2], test, key, DJS_MEMCACHED_PICKLE, djs_bytes("old"));
+    assert_value(test, cache, key, "old", "got");
+    version = version_of(test, tcp[2], key);
+    memcached_server_kill(tcp[2]);
+    memcached_server_revive(tcp[2]);
+    memcached_server_put(tcp[2], test, key, DJS_MEMCACHED_PICKLE, djs_bytes("other"));
+    assert_number(version_of(test, tcp[2], key), version, "as before");
+    other->patience = apr_time_from_sec(600);
+    assert_status(other, cache->ops->get(cache, other, key, &value, &expires), APR_SUCCESS,
+                  "another request has a new connection made");
+    assert_status(test->ctx, cache->ops->swap(cache, test->ctx, key, djs_bytes("old"),
+                                              djs_bytes("new"), 60), DJS_ECONFLICT, "the same number");
+    assert_value(test, cache, key, "other", "left alone");
 }
 
 static void a_restart_of_the_server_fails_nothing(void **state)
@@ -600,6 +767,9 @@ int main(void)
         TEST(a_value_too_large_is_refused_and_the_old_one_stays),
         TEST(a_lost_question_is_asked_again),
         TEST(a_change_whose_answer_is_lost_is_not_known_and_not_repeated),
+        TEST(a_swap_of_what_was_got_asks_only_where_the_version_is_another),
+        TEST(a_lost_swap_is_finished_only_where_it_surely_was_not_done),
+        TEST(a_version_means_nothing_after_a_restart),
         TEST(a_restart_of_the_server_fails_nothing),
         TEST(a_server_that_is_gone_is_an_error_until_it_is_back),
         TEST(a_server_that_says_nothing_is_not_waited_for_long),

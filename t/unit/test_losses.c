@@ -111,7 +111,7 @@ static const subject_t subjects[] = {
 
 /* ---- Operations ------------------------------------------------------------------------------ */
 
-typedef enum operation_t { LOAD, EXISTS, CREATE, SWAP, OVERWRITE, REMOVE } operation_t;
+typedef enum operation_t { LOAD, EXISTS, CREATE, SWAP, CHANGE, OVERWRITE, REMOVE } operation_t;
 
 /* What is there before, and when it was done; "": nothing. */
 static const struct {
@@ -119,6 +119,7 @@ static const struct {
 } operations[] = {
     [LOAD] = { "load", "old", "old" },        [EXISTS] = { "exists", "old", "old" },
     [CREATE] = { "create", "", "new" },       [SWAP] = { "replace", "old", "new" },
+    [CHANGE] = { "load and replace", "old", "new" },
     [OVERWRITE] = { "overwrite", "old", "new" }, [REMOVE] = { "remove", "old", "" },
 };
 
@@ -155,6 +156,9 @@ static apr_status_t operate(step_t *step, operation_t operation)
         return ops->create(step->engine, ctx, step->key, &new);
     case SWAP:
         return ops->replace(step->engine, ctx, step->key, &old, &new);
+    case CHANGE:
+        rv = ops->load(step->engine, ctx, step->key, &found);
+        return rv == APR_SUCCESS ? ops->replace(step->engine, ctx, step->key, &found, &new) : rv;
     case OVERWRITE:
         return ops->replace(step->engine, ctx, step->key, NULL, &new);
     case REMOVE:
