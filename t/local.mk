@@ -208,6 +208,9 @@ t_unit_test_engine_dbm_SOURCES = \
 t_unit_test_engine_file_LDFLAGS = -Wl,--wrap=write,--wrap=linkat,--wrap=renameat \
 	-Wl,--wrap=renameat2,--wrap=unlinkat $(DJS_LDFLAGS)
 
+# Its test counts how often a connection is looked at.
+t_unit_test_database_LDFLAGS = -Wl,--wrap=poll $(DJS_LDFLAGS)
+
 # What is wiped is seen by its test.
 t_unit_test_memo_LDFLAGS = -Wl,--wrap=djs_secret_wipe $(DJS_LDFLAGS)
 

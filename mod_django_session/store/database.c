@@ -24,7 +24,7 @@
 #define IDLE_MAX (20 * 1000)
 /* So does one that we have had for so long, wanted or not: others wait for it, too. */
 #define TENURE_MAX (100 * 1000)
-/* How often the watchman looks while statements run. */
+/* How often the watchman looks while a statement runs that he has cut, or that is waited for. */
 #define WATCH_EVERY (50 * 1000)
 /* While the database is down: the time between two probes. While we have connections, but no more
    can be opened: the time between two attempts. */
@@ -33,8 +33,9 @@
 #define STOP_MAX (1000 * 1000)
 /* How often a statement is begun in all, with dead connections and lost statements. */
 #define ATTEMPTS_MAX 3
-/* A connection that has answered so lately is not asked again whether it is alive: that is a system
- * call for each statement, and who loses it within this time is served by the next attempt. */
+/* A connection that has answered so lately is not asked whether it is alive, which is a system call;
+ * nor is it for a statement that may be run again, since whose connection is dead is served by the
+ * next attempt. */
 #define ALIVE_FOR 1000
 
 /* Seconds, for connecting. */
@@ -81,8 +82,8 @@ typedef struct hub_t {
     int stopping;
     int abandoned; /* the source may be gone: touch nothing of it */
     int stuck;     /* and not all threads had left it */
-    int watching;  /* the watchman will look by himself */
-    int sweeping;  /* so will the returner */
+    int sweeping;  /* the returner will look by himself */
+    apr_time_t watch_at; /* so will the watchman, then; 0: when told */
 
     waiter_t *waiters;
     member_t *idle, *busy, *leaving;
@@ -209,7 +210,7 @@ static void lend(hub_t *hub, member_t *member, apr_time_t deadline)
     member->deadline = deadline;
     member->cut = 0;
     put(&hub->busy, member);
-    if (!hub->watching) {
+    if (hub->watch_at == 0 || deadline < hub->watch_at) {
         pthread_cond_signal(&hub->watch_wanted);
     }
 }
@@ -328,7 +329,7 @@ static apr_time_t sweep_idle(hub_t *hub)
             next = end;
         }
     }
-    return next;
+    return next == 0 && hub->busy != NULL ? now + IDLE_MAX : next; /* those are idle soon */
 }
 
 static void *return_idle(void *data)
@@ -361,28 +362,41 @@ static void *return_idle(void *data)
     return hub;
 }
 
+/* Cut what has outlived its deadline. Returns when to look again; 0: when told. */
+static apr_time_t cut_overdue(hub_t *hub)
+{
+    apr_time_t now = ticks(), soon = now + WATCH_EVERY, next = 0;
+    member_t *member;
+
+    for (member = hub->busy; member != NULL; member = member->next) {
+        apr_time_t again = hub->stopping && soon < member->deadline ? soon : member->deadline;
+
+        if (member->deadline <= now) {
+            /* Time and again: SQLite forgets a cut that comes before the statement has begun. */
+            member->cut = 1;
+            djs_connection_cut(member->connection);
+            again = soon;
+        }
+        next = next == 0 || again < next ? again : next;
+    }
+    return next;
+}
+
+/* Sleeps until the first deadline of those that ran when he looked; by then most have long ended, and
+   of the many that came after them, whose deadlines are later, none has woken him. */
 static void *watch_busy(void *data)
 {
     hub_t *hub = data;
 
     pthread_mutex_lock(&hub->lock);
     while (!hub->stopping || (hub->busy != NULL && !hub->abandoned)) {
-        apr_time_t now = ticks();
-        member_t *member;
-
-        hub->watching = hub->busy != NULL;
-        if (!hub->watching) {
+        hub->watch_at = cut_overdue(hub);
+        if (hub->watch_at != 0) {
+            wait_until(hub, &hub->watch_wanted, hub->watch_at);
+        }
+        else {
             pthread_cond_wait(&hub->watch_wanted, &hub->lock);
-            continue;
         }
-        for (member = hub->busy; member != NULL; member = member->next) {
-            if (member->deadline <= now) {
-                /* Time and again: SQLite forgets a cut that comes before the statement has begun. */
-                member->cut = 1;
-                djs_connection_cut(member->connection);
-            }
-        }
-        wait_until(hub, &hub->watch_wanted, now + WATCH_EVERY);
     }
     return hub;
 }
@@ -762,7 +776,8 @@ static int attempt(djs_ctx_t *ctx, hub_t *hub, djs_run_t *run, apr_time_t deadli
     }
     now = ticks();
     run->patience = deadline > now ? deadline - now : 0;
-    if (now - member->answered < ALIVE_FOR || djs_connection_alive(member->connection)) {
+    if (run->statement->idempotent || now - member->answered < ALIVE_FOR ||
+        djs_connection_alive(member->connection)) {
         *outcome = djs_connection_run(ctx, member->connection, run);
         loan.answered = *outcome != DJS_LOST;
     }

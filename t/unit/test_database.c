@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -480,6 +481,38 @@ static void many_dead_connections_are_replaced_unnoticed(void **state)
     }
 }
 
+/* How often this thread has looked; the linker puts this in the place of poll() (t/local.mk). */
+static __thread int looks;
+
+int __real_poll(struct pollfd *fds, nfds_t count, int timeout);
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout);
+
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout)
+{
+    looks++;
+    return __real_poll(fds, count, timeout);
+}
+
+static const djs_statement_t once = { "once", "cannot count to one", "SELECT '1'", 0, 0 };
+
+/* However long ago its connection has answered: it would be run again on another. */
+static void only_a_statement_that_is_run_once_is_preceded_by_a_look(void **state)
+{
+    db_state_t *s = *state;
+    djs_ctx_t *ctx = test_ctx(s->test.pool);
+    int i;
+
+    looks = 0;
+    for (i = 0; i < 20; i++) {
+        assert_status(ctx, ask(ctx, s->database, i % 2 ? &one : &two), APR_SUCCESS, "again");
+        await(s->pool, &s->pool->out, i % 4 == 0 ? 0 : s->pool->out); /* another loan */
+    }
+    assert_number(looks, 0, "may be run again");
+    await(s->pool, &s->pool->out, 0);
+    assert_status(ctx, ask(ctx, s->database, &once), APR_SUCCESS, "once");
+    assert_number(looks, !is(s, "sqlite"), "has not answered us yet");
+}
+
 /* A source of one connection, which stays open, and loses what was prepared on it between loans. */
 typedef struct forgetful_t {
     db_state_t *s;
@@ -617,6 +650,19 @@ static void a_statement_that_does_not_end_is_cut(void **state)
     assert_non_null(strstr(ctx->problem, "in time"));
     assert_number(ctx->patience, 0, "all patience was used");
     assert_status(NULL, ask_within(s, LONG, NULL), APR_SUCCESS, "the next one runs at once");
+}
+
+/* The test hangs, and is ended, if the second is not cut before the first's patience is over. */
+static void who_is_more_patient_keeps_nobody_from_being_cut(void **state)
+{
+    db_state_t *s = *state;
+    djs_ctx_t *ctx = test_ctx(s->test.pool);
+
+    assert_status(NULL, ask_within(s, apr_time_from_sec(86400), NULL), APR_SUCCESS, "for a day");
+    ctx->patience = SHORT;
+    assert_status(ctx, ask(ctx, s->database, &endless[s->which - test_databases()]), DJS_ESTORE,
+                  "cut");
+    assert_non_null(strstr(ctx->problem, "in time"));
 }
 
 static djs_dbd_lent_t in_hand;
@@ -889,10 +935,12 @@ static const database_row_t rows[] = {
     ON_EACH_DATABASE(a_pool_of_the_child_ends_it_too),
     ON_EACH_DATABASE(a_dead_idle_connection_is_replaced_unnoticed),
     ON_EACH_DATABASE(many_dead_connections_are_replaced_unnoticed),
+    ON_EACH_DATABASE(only_a_statement_that_is_run_once_is_preceded_by_a_look),
     ON_EACH_DATABASE(lost_statements_are_prepared_anew),
     ON_EACH_DATABASE(a_table_that_changes_under_us_is_no_failure),
     ON_EACH_DATABASE(an_error_is_told_and_the_connection_goes_on),
     ON_EACH_DATABASE(a_statement_that_does_not_end_is_cut),
+    ON_EACH_DATABASE(who_is_more_patient_keeps_nobody_from_being_cut),
     ON_EACH_DATABASE(what_the_caller_holds_already_is_used_and_watched),
     ON_EACH_DATABASE(the_wait_for_anothers_lock_is_bounded),
     ON_EACH_DATABASE(anothers_lock_is_waited_for),
