@@ -141,6 +141,7 @@ libdjsstore_la_SOURCES = \
 	mod_django_session/store/engine_db_impl.h \
 	mod_django_session/store/engine_file.c \
 	mod_django_session/store/engine_file_all.c \
+	mod_django_session/store/engine_file_lock.c \
 	mod_django_session/store/engine_file_impl.h \
 	mod_django_session/store/engine_file.h \
 	mod_django_session/store/keys.c \

@@ -29,7 +29,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,12 +42,6 @@
 
 /* So much is read of a file; one byte more than any session has, so that the wire refuses it. */
 #define SIZE_MAX_READ (DJS_SIGNED_TEXT_MAX + 1)
-
-/* Who is to wait for a lock looks again after so long, then twice as long, up to the second. */
-#define NAP_MIN 100
-#define NAP_MAX 5000
-
-#define OPEN_FLAGS (O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
 /* ---- Calls, failures ------------------------------------------------------------------------- */
 
@@ -73,31 +66,34 @@ apr_status_t djs_file_fail(const call_t *call, int error, const char *what)
                     call->file->directory, what, apr_strerror(error, text, sizeof(text)));
 }
 
-apr_status_t djs_file_begin(call_t *call, djs_engine_t *engine, djs_ctx_t *ctx, const char *key)
+/* Without the directory. */
+static apr_status_t start(call_t *call, djs_engine_t *engine, djs_ctx_t *ctx, const char *key)
 {
     const file_t *file = engine->data;
 
     call->file = file;
     call->ctx = ctx;
     call->begun = djs_file_ticks();
-    call->lock = -1;
+    call->directory = call->lock = -1;
     call->name = key != NULL ? apr_pstrcat(ctx->pool, file->site.settings->cookie_name, key, NULL)
                              : NULL;
-    if (ctx->patience <= 0) {
-        return djs_fail(ctx, DJS_ESTORE, "DjangoSessionFilePath %s: no time left to look there",
-                        file->directory);
-    }
-    call->directory = open(file->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return ctx->patience > 0 ? APR_SUCCESS
+                             : djs_fail(ctx, DJS_ESTORE, "DjangoSessionFilePath %s: no time left to "
+                                        "look there", file->directory);
+}
+
+static apr_status_t open_directory(call_t *call)
+{
+    call->directory = open(call->file->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return call->directory >= 0 ? APR_SUCCESS
                                 : djs_file_fail(call, errno, "the directory cannot be opened");
 }
 
-void djs_file_unlock(call_t *call)
+apr_status_t djs_file_begin(call_t *call, djs_engine_t *engine, djs_ctx_t *ctx, const char *key)
 {
-    if (call->lock >= 0) {
-        close(call->lock);
-        call->lock = -1;
-    }
+    apr_status_t rv = start(call, engine, ctx, key);
+
+    return rv == APR_SUCCESS ? open_directory(call) : rv;
 }
 
 apr_status_t djs_file_end(call_t *call, apr_status_t rv)
@@ -105,7 +101,9 @@ apr_status_t djs_file_end(call_t *call, apr_status_t rv)
     apr_interval_time_t left = djs_file_time_left(call);
 
     djs_file_unlock(call);
-    close(call->directory);
+    if (call->directory >= 0) {
+        close(call->directory);
+    }
     call->ctx->patience = left > 0 ? left : 0;
     return rv;
 }
@@ -178,6 +176,23 @@ static int means_absent(int error)
            || error == ENODEV;
 }
 
+/* What was opened is a session, or is closed. APR_NOTFOUND: it is no regular file. */
+static apr_status_t look_into(const call_t *call, int fd, struct stat *info)
+{
+    apr_status_t rv = APR_SUCCESS;
+
+    if (fstat(fd, info) != 0) {
+        rv = djs_file_fail(call, errno, "a session cannot be opened");
+    }
+    else if (!S_ISREG(info->st_mode)) {
+        rv = APR_NOTFOUND;
+    }
+    if (rv != APR_SUCCESS) {
+        close(fd);
+    }
+    return rv;
+}
+
 /* APR_NOTFOUND: there is no regular file of this name. */
 static apr_status_t open_session(const call_t *call, int *fd, struct stat *info)
 {
@@ -186,17 +201,7 @@ static apr_status_t open_session(const call_t *call, int *fd, struct stat *info)
         return means_absent(errno) ? APR_NOTFOUND
                                    : djs_file_fail(call, errno, "a session cannot be opened");
     }
-    if (fstat(*fd, info) != 0) {
-        apr_status_t rv = djs_file_fail(call, errno, "a session cannot be opened");
-
-        close(*fd);
-        return rv;
-    }
-    if (!S_ISREG(info->st_mode)) {
-        close(*fd);
-        return APR_NOTFOUND;
-    }
-    return APR_SUCCESS;
+    return look_into(call, *fd, info);
 }
 
 /* All that is in a file, or SIZE_MAX_READ bytes of it; into ctx->pool. */
@@ -222,14 +227,12 @@ static apr_status_t read_all(const call_t *call, int fd, apr_size_t size, djs_by
     return APR_SUCCESS;
 }
 
-apr_status_t djs_file_read_session(const call_t *call, djs_record_t *record, struct stat *info)
+/* And closes it. */
+static apr_status_t read_opened(const call_t *call, int fd, djs_record_t *record,
+                                const struct stat *info)
 {
-    int fd;
-    apr_status_t rv = open_session(call, &fd, info);
+    apr_status_t rv;
 
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
     memset(record, 0, sizeof(*record));
     record->written = djs_file_instant(&info->st_mtim);
     rv = read_all(call, fd, (apr_size_t)info->st_size, &record->data);
@@ -237,118 +240,12 @@ apr_status_t djs_file_read_session(const call_t *call, djs_record_t *record, str
     return rv;
 }
 
-/* ---- The lock -------------------------------------------------------------------------------- */
-
-/* As root, as which djsession may run, what is made belongs to whom it would belong to else. */
-static int give_to_owner(const call_t *call, int fd)
+apr_status_t djs_file_read_session(const call_t *call, djs_record_t *record, struct stat *info)
 {
-    struct stat info;
+    int fd;
+    apr_status_t rv = open_session(call, &fd, info);
 
-    if (geteuid() != 0) {
-        return 0;
-    }
-    return fstat(call->directory, &info) == 0 ? fchown(fd, info.st_uid, info.st_gid) : -1;
-}
-
-/* The lock's file, made if need be; -1: errno tells. */
-static int open_lock_file(const call_t *call)
-{
-    int fd = openat(call->directory, LOCK_NAME, O_RDWR | OPEN_FLAGS);
-
-    if (fd >= 0 || errno != ENOENT) {
-        return fd;
-    }
-    fd = openat(call->directory, LOCK_NAME, O_RDWR | O_CREAT | O_EXCL | OPEN_FLAGS, 0600);
-    if (fd < 0 && errno == EEXIST) { /* somebody was faster */
-        return openat(call->directory, LOCK_NAME, O_RDWR | OPEN_FLAGS);
-    }
-    if (fd >= 0 && give_to_owner(call, fd) != 0) {
-        int error = errno;
-
-        unlinkat(call->directory, LOCK_NAME, 0);
-        close(fd);
-        errno = error;
-        return -1;
-    }
-    return fd;
-}
-
-#ifdef F_OFD_SETLK
-/* A byte for each name; two names may share one. FNV-1a. */
-static off_t byte_of(const char *name)
-{
-    apr_uint32_t hash = 2166136261u;
-
-    for (; *name != '\0'; name++) {
-        hash = (hash ^ (unsigned char)*name) * 16777619u;
-    }
-    return (off_t)(hash & 0x3fffffff);
-}
-#endif
-
-/* 0: it is ours; -1: errno tells. */
-static int try_lock(int fd, const char *name)
-{
-#ifdef F_OFD_SETLK
-    struct flock range;
-
-    memset(&range, 0, sizeof(range));
-    range.l_type = F_WRLCK;
-    range.l_whence = SEEK_SET;
-    range.l_start = byte_of(name);
-    range.l_len = 1;
-    return fcntl(fd, F_OFD_SETLK, &range);
-#else
-    (void)name;
-    return flock(fd, LOCK_EX | LOCK_NB);
-#endif
-}
-
-/* Somebody who tidies up may have removed the file: then its lock keeps nobody out. */
-static int is_lock_file(const call_t *call, int fd)
-{
-    struct stat held, there;
-
-    return fstat(fd, &held) == 0
-           && fstatat(call->directory, LOCK_NAME, &there, AT_SYMLINK_NOFOLLOW) == 0
-           && held.st_ino == there.st_ino && held.st_dev == there.st_dev;
-}
-
-static int is_held_by_another(int error)
-{
-    return error == EAGAIN || error == EACCES || error == EWOULDBLOCK || error == EINTR;
-}
-
-apr_status_t djs_file_lock(call_t *call)
-{
-    apr_interval_time_t nap = NAP_MIN;
-
-    for (;;) {
-        int fd = open_lock_file(call);
-
-        if (fd < 0) {
-            return djs_file_fail(call, errno, "the lock cannot be opened");
-        }
-        if (try_lock(fd, call->name) == 0) {
-            if (is_lock_file(call, fd)) {
-                call->lock = fd;
-                return APR_SUCCESS;
-            }
-        }
-        else if (!is_held_by_another(errno)) {
-            apr_status_t rv = djs_file_fail(call, errno, "the lock cannot be taken");
-
-            close(fd);
-            return rv;
-        }
-        close(fd);
-        if (djs_file_time_left(call) <= 0) {
-            return djs_fail(call->ctx, DJS_ESTORE, "DjangoSessionFilePath %s: another process has "
-                            "kept the session locked for too long", call->file->directory);
-        }
-        apr_sleep(nap);
-        nap = nap * 2 < NAP_MAX ? nap * 2 : NAP_MAX;
-    }
+    return rv == APR_SUCCESS ? read_opened(call, fd, record, info) : rv;
 }
 
 /* ---- Writing --------------------------------------------------------------------------------- */
@@ -407,7 +304,7 @@ static apr_status_t write_temporary(const call_t *call, djs_bytes_t data, const 
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    error = give_to_owner(call, fd) == 0 ? write_all(fd, data) : errno;
+    error = djs_file_give_to_owner(call, fd) == 0 ? write_all(fd, data) : errno;
     if (close(fd) != 0 && error == 0) {
         error = errno; /* a disk over the network, or a quota */
     }
@@ -522,18 +419,33 @@ static apr_status_t put_first(const call_t *call, const char *temporary)
 
 /* ---- The operations -------------------------------------------------------------------------- */
 
+/* By its path: two system calls less. Where nothing can be opened, the directory tells why. */
+static apr_status_t load(call_t *call, djs_record_t *found)
+{
+    const char *path = apr_pstrcat(call->ctx->pool, call->file->directory, "/", call->name, NULL);
+    int fd = open(path, O_RDONLY | OPEN_FLAGS);
+    struct stat info;
+    apr_status_t rv;
+
+    if (fd >= 0) {
+        rv = look_into(call, fd, &info);
+        return rv == APR_SUCCESS ? read_opened(call, fd, found, &info) : rv;
+    }
+    rv = open_directory(call);
+    return rv == APR_SUCCESS ? djs_file_read_session(call, found, &info) : rv;
+}
+
 static apr_status_t file_load(djs_engine_t *engine, djs_ctx_t *ctx, const char *key,
                               djs_record_t *found)
 {
-    struct stat info;
     call_t call;
     apr_status_t rv;
 
     if (!can_be_a_key(engine->data, key)) {
         return APR_NOTFOUND;
     }
-    rv = djs_file_begin(&call, engine, ctx, key);
-    return rv == APR_SUCCESS ? djs_file_end(&call, djs_file_read_session(&call, found, &info)) : rv;
+    rv = start(&call, engine, ctx, key);
+    return rv == APR_SUCCESS ? djs_file_end(&call, load(&call, found)) : rv;
 }
 
 static apr_status_t create(const call_t *call, const djs_record_t *record)

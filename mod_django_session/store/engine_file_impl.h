@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the parts of engine `file` share: operations on one session (engine_file.c), and what goes
- * through all of them (engine_file_all.c).
+ * What the parts of engine `file` share: operations on one session (engine_file.c), the lock that
+ * changes take (engine_file_lock.c), and what goes through all sessions (engine_file_all.c).
  */
 #ifndef DJS_ENGINE_FILE_IMPL_H
 #define DJS_ENGINE_FILE_IMPL_H
@@ -12,6 +12,9 @@
 #include <time.h>
 
 #define LOCK_NAME ".mod_django_session.lock"
+
+/* Of all files that are opened. */
+#define OPEN_FLAGS (O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
 
 typedef struct file_t {
     djs_engine_t engine;
@@ -25,7 +28,7 @@ typedef struct call_t {
     const file_t *file;
     djs_ctx_t *ctx;
     apr_time_t begun;
-    int directory;    /* descriptor */
+    int directory;    /* descriptor; -1: not opened yet */
     const char *name; /* of the session's file; NULL: it concerns all */
     int lock;         /* descriptor; -1: none is held */
 } call_t;
@@ -52,6 +55,10 @@ apr_status_t djs_file_end(call_t *call, apr_status_t rv);
 /* The lock of call->name, until djs_file_unlock(). DJS_ESTORE. */
 apr_status_t djs_file_lock(call_t *call) DJS_MUST_CHECK;
 void djs_file_unlock(call_t *call);
+
+/* As root, as which djsession may run, what is made belongs to whom it would belong to else. 0; -1:
+   errno tells. */
+int djs_file_give_to_owner(const call_t *call, int fd) DJS_MUST_CHECK;
 
 /* The key of a session's file; NULL: this is the name of something else. */
 const char *djs_file_key_of(const file_t *file, const char *name);

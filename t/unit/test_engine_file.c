@@ -876,6 +876,31 @@ static void a_directory_that_is_not_usable_is_a_failure_until_it_is(void **state
     assert_status(files->s.test.ctx, load(files, key, &found), APR_SUCCESS, "back again");
 }
 
+/* With room for one more descriptor. */
+static int with_one_descriptor(files_t *files)
+{
+    djs_record_t found;
+    int lowest = dup(STDIN_FILENO);
+    struct rlimit limit = { (rlim_t)lowest + 1, (rlim_t)lowest + 1 };
+
+    if (lowest < 0 || close(lowest) != 0 || setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return 1;
+    }
+    if (load(files, "abcdefgh", &found) != APR_SUCCESS || !djs_bytes_is(found.data, "old")) {
+        return 2;
+    }
+    return replace(files, "abcdefgh", "old", "new") == DJS_ESTORE ? 0 : 3;
+}
+
+static void a_load_opens_nothing_but_the_session(void **state)
+{
+    files_t *files = *state;
+
+    assert_status(files->s.test.ctx, create(files, "abcdefgh", "old"), APR_SUCCESS, "create");
+    assert_number(in_child(files, with_one_descriptor), 0, "a change needs more");
+    assert_loaded(files, "abcdefgh", "old", "it was not made");
+}
+
 static void a_failed_write_leaves_the_old_session_and_nothing_else(void **state)
 {
     static const struct { int which, error; const char *says; } failures[] = {
@@ -1401,6 +1426,7 @@ int main(void)
         FILE_TEST(what_is_no_regular_file_is_no_session),
         FILE_TEST(a_file_of_any_size_is_read_up_to_the_limit),
         FILE_TEST(a_directory_that_is_not_usable_is_a_failure_until_it_is),
+        FILE_TEST(a_load_opens_nothing_but_the_session),
         FILE_TEST(a_failed_write_leaves_the_old_session_and_nothing_else),
         FILE_TEST(no_more_is_written_than_there_is_room_for),
         FILE_TEST(without_links_a_name_is_reserved_first),
