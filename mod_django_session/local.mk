@@ -67,9 +67,12 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/password.h \
 	mod_django_session/core/pickle.h \
 	mod_django_session/core/pickle_calls.c \
+	mod_django_session/core/pickle_fill.c \
 	mod_django_session/core/pickle_read.c \
 	mod_django_session/core/pickle_read_impl.h \
 	mod_django_session/core/pickle_scalars.c \
+	mod_django_session/core/pickle_scan.c \
+	mod_django_session/core/pickle_scan_impl.h \
 	mod_django_session/core/pickle_write.c \
 	mod_django_session/core/preserve.c \
 	mod_django_session/core/preserve.h \

@@ -33,6 +33,7 @@ UNIT_TESTS = \
 	t/unit/test_moment \
 	t/unit/test_password \
 	t/unit/test_pickle_read \
+	t/unit/test_pickle_scan \
 	t/unit/test_pickle_write \
 	t/unit/test_pickled_session \
 	t/unit/test_preserve \

@@ -6,6 +6,10 @@
  * A pickle is a program for a small stack machine. The reader here runs the part of its language that
  * makes plain values and nothing else: a callable is never called, only recognised by its name. What
  * values refer to several times is one node in the tree, and is written as one again.
+ *
+ * Of a pickle that is nothing but None, bools, numbers, texts, bytes, lists, tuples and dicts nodes are
+ * made when somebody asks for them, as of JSON. One with anything else in it (sets, dates, Decimals,
+ * UUIDs, integers of more than 64 bits, tuples as keys), or of protocol 0, is made as a whole.
  */
 #ifndef DJS_PICKLE_H
 #define DJS_PICKLE_H
@@ -25,13 +29,16 @@
  * more for every 32 bytes that it has.
  */
 #define DJS_PICKLE_VALUES_MAX 1000000
-/** Bytes of memory that reading takes for each byte of a pickle, at most, beside a fixed amount. */
+/**
+ * Bytes of memory that reading a pickle and looking into all of it takes for each of its bytes, at most,
+ * beside a fixed amount.
+ */
 #define DJS_PICKLE_MEMORY_FACTOR 256
 #define DJS_PICKLE_MEMORY_BASE (512 * 1024)
 
 /**
- * Pickle → value, in ctx->pool; nothing of @a pickle is referred to. Protocols 0 to 5. Bytes after
- * STOP are ignored, as Python does.
+ * Pickle → value. Protocols 0 to 5. Bytes after STOP are ignored, as Python does. All of it is checked
+ * now. @a pickle must live as long as ctx->pool.
  *
  * Time and memory grow with the length of the pickle and nothing else: however often it refers to
  * what it has, wherever it puts that, whatever lengths it tells. The recursion of what walks the value

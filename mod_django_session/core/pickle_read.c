@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading pickles.
+ * Reading pickles: all values are made at once. Most pickles are plain, and pickle_scan.c has them;
+ * what comes here has more in it, or something is wrong with it.
  *
  * A pickle is a row of instructions of one byte each, with their arguments behind. They push values
  * on a stack, put what is on its top into what is below, and remember values under numbers (the
@@ -118,16 +119,12 @@ static apr_status_t pop_to_mark(reader_t *reader, djs_value_t ***items, apr_uint
 
 /* ---- Sizes and what is closed ---------------------------------------------------------------- */
 
-static apr_uint32_t depth_of(const djs_value_t *value)
-{
-    return value->place >> DEPTH_SHIFT & DEPTH_MASK;
-}
-
 /* Put @a item into @a parent as far as sizes are concerned, and close it. */
 apr_status_t djs_pr_adopt(reader_t *reader, djs_value_t *parent, djs_value_t *item)
 {
     const apr_uint32_t size = size_of(parent) + size_of(item);
-    apr_uint32_t depth = depth_of(parent);
+    apr_uint32_t depth = depth_in(parent->place);
+    const apr_uint32_t deeper = depth_in(item->place) + 1;
 
     if (!is_value(item)) {
         return djs_pr_fail(reader, DJS_EUNSUPPORTED, "a class or half a value among the values");
@@ -136,7 +133,7 @@ apr_status_t djs_pr_adopt(reader_t *reader, djs_value_t *parent, djs_value_t *it
     if ((parent->place & CLOSED) != 0) { /* it may be the item itself */
         return djs_pr_fail(reader, DJS_EUNSUPPORTED, "a value that contains itself");
     }
-    depth = depth_of(item) + 1 > depth ? depth_of(item) + 1 : depth;
+    depth = deeper > depth ? deeper : depth;
     if (size > DJS_PICKLE_VALUES_MAX || depth > DJS_PICKLE_DEPTH_MAX) {
         return djs_pr_fail(reader, DJS_ELIMIT, depth > DJS_PICKLE_DEPTH_MAX ? "nested too deep"
                                                                             : "too many values");
@@ -609,21 +606,17 @@ static apr_status_t run(reader_t *reader)
     return rv;
 }
 
-apr_status_t djs_pickle_loads(djs_ctx_t *ctx, djs_bytes_t pickle, djs_value_t **value)
+apr_status_t djs_pr_read(djs_ctx_t *ctx, djs_bytes_t pickle, djs_value_t **value)
 {
     reader_t reader;
     apr_status_t rv;
 
-    if (pickle.len > DJS_PICKLE_MAX) {
-        return djs_fail(ctx, DJS_ELIMIT, "pickle of %" APR_SIZE_T_FMT " bytes, allowed are %d",
-                        pickle.len, DJS_PICKLE_MAX);
-    }
     memset(&reader, 0, sizeof(reader));
     reader.ctx = ctx;
     reader.pool = ctx->pool;
     reader.start = reader.at = pickle.data != NULL ? pickle.data : "";
     reader.end = reader.start + pickle.len;
-    reader.work_max = 2 * pickle.len + 1024;
+    reader.work_max = work_max_of(pickle.len);
     reader.stack = reader.few_on_stack;
     reader.memo = reader.few_in_memo;
     reader.size = reader.memo_size = FEW_VALUES;
@@ -637,4 +630,20 @@ apr_status_t djs_pickle_loads(djs_ctx_t *ctx, djs_bytes_t pickle, djs_value_t **
         *value = reader.result;
     }
     return rv;
+}
+
+apr_status_t djs_pickle_loads(djs_ctx_t *ctx, djs_bytes_t pickle, djs_value_t **value)
+{
+    djs_value_t *plain;
+
+    if (pickle.len > DJS_PICKLE_MAX) {
+        return djs_fail(ctx, DJS_ELIMIT, "pickle of %" APR_SIZE_T_FMT " bytes, allowed are %d",
+                        pickle.len, DJS_PICKLE_MAX);
+    }
+    plain = djs_pr_scan(ctx, pickle);
+    if (plain == NULL) {
+        return djs_pr_read(ctx, pickle, value);
+    }
+    *value = plain;
+    return APR_SUCCESS;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The machine that reads pickles (pickle_read.c), for its instructions: those that make scalars, text
- * and bytes (pickle_scalars.c), and those that call something by its name (pickle_calls.c).
+ * and bytes (pickle_scalars.c), and those that call something by its name (pickle_calls.c); and what
+ * it shares with the scan of plain ones (pickle_scan.c).
  */
 #ifndef DJS_PICKLE_READ_IMPL_H
 #define DJS_PICKLE_READ_IMPL_H
@@ -20,6 +21,58 @@
 #define DEPTH_SHIFT 20
 #define DEPTH_MASK  0x3ffu
 #define SIZE_MASK   0xfffffu
+
+static inline apr_uint32_t depth_in(apr_uint32_t note)
+{
+    return note >> DEPTH_SHIFT & DEPTH_MASK;
+}
+
+/* Of a new value of so many bytes. */
+static inline apr_uint32_t note_of(apr_size_t len)
+{
+    const apr_size_t size = 1 + len / BYTES_A_VALUE;
+
+    return size < SIZE_MASK ? (apr_uint32_t)size : SIZE_MASK;
+}
+
+/* Copies and hashes made of what may be shared, for a pickle of so many bytes. */
+static inline apr_size_t work_max_of(apr_size_t len)
+{
+    return 2 * len + 1024;
+}
+
+static inline apr_uint64_t little_endian(const char *at, int width)
+{
+    apr_uint64_t number = 0;
+
+    while (width > 0) {
+        number = number << 8 | (unsigned char)at[--width];
+    }
+    return number;
+}
+
+/* BINFLOAT's argument */
+static inline double big_endian_float(const char *at)
+{
+    apr_uint64_t bits = 0;
+    double number;
+    int i;
+
+    for (i = 0; i < 8; i++) {
+        bits = bits << 8 | (unsigned char)at[i];
+    }
+    memcpy(&number, &bits, sizeof(number));
+    return number;
+}
+
+/**
+ * A plain pickle's value, of which nothing is made before somebody looks into it; @a pickle is
+ * borrowed. NULL: djs_pr_read() has to look at it. Takes no more from ctx->pool then.
+ */
+djs_value_t *djs_pr_scan(djs_ctx_t *ctx, djs_bytes_t pickle);
+
+/** djs_pickle_loads() by the machine below: all values are made at once. */
+apr_status_t djs_pr_read(djs_ctx_t *ctx, djs_bytes_t pickle, djs_value_t **value) DJS_MUST_CHECK;
 
 typedef enum global_t {
     SET, FROZENSET, BYTES, BYTEARRAY, OBJECT, ENCODE, DATETIME, DATE, TIME, TIMEDELTA, TIMEZONE,
@@ -45,7 +98,7 @@ typedef struct reader_t {
     apr_uint32_t memo_size, memo_count;
     djs_value_t *none, *truths[2], *nothing; /* NULL: not needed yet; nothing: the empty tuple */
     djs_value_t *globals[GLOBAL_COUNT];
-    apr_size_t work, work_max; /* copies and hashes made of what may be shared */
+    apr_size_t work, work_max; /* work_max_of() */
     djs_value_t *result;       /* set by STOP */
     /* Where they begin. */
     djs_value_t *few_on_stack[FEW_VALUES], *few_in_memo[FEW_VALUES];
@@ -93,16 +146,12 @@ static inline apr_status_t take(reader_t *reader, apr_uint64_t len, djs_bytes_t 
 /* A number of @a width bytes, little-endian. */
 static inline apr_status_t take_number(reader_t *reader, int width, apr_uint64_t *number)
 {
-    int i;
-
     *number = 0;
     if (width > reader->end - reader->at) {
         return djs_pr_cut_off(reader);
     }
+    *number = little_endian(reader->at, width);
     reader->at += width;
-    for (i = 1; i <= width; i++) {
-        *number = *number << 8 | (unsigned char)reader->at[-i];
-    }
     return APR_SUCCESS;
 }
 
@@ -161,9 +210,7 @@ static inline djs_value_t *not_a_value(djs_value_t *node, global_t which)
 /* A new value of so many bytes. */
 static inline djs_value_t *sized(djs_value_t *value, apr_size_t len)
 {
-    const apr_size_t size = 1 + len / BYTES_A_VALUE;
-
-    value->place = size < SIZE_MASK ? (apr_uint32_t)size : SIZE_MASK;
+    value->place = note_of(len);
     return value;
 }
 

@@ -186,20 +186,13 @@ apr_status_t djs_pr_do_long_text(reader_t *reader, unsigned char code)
 
 apr_status_t djs_pr_do_binfloat(reader_t *reader, unsigned char code)
 {
-    apr_uint64_t bits = 0;
     djs_bytes_t bytes;
-    double number;
-    int i;
     apr_status_t rv = take(reader, 8, &bytes);
 
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    for (i = 0; i < 8; i++) {
-        bits = bits << 8 | (unsigned char)bytes.data[i];
-    }
-    memcpy(&number, &bits, sizeof(number));
-    return push_sized(reader, djs_value_make_float(reader->pool, number), 0);
+    return push_sized(reader, djs_value_make_float(reader->pool, big_endian_float(bytes.data)), 0);
 }
 
 /* Digits, a point among them, an exponent: as repr() writes a finite float. */

@@ -6,8 +6,9 @@
  * with NUL and lone surrogates (UTF-8 with surrogatepass), dictionaries in the order of insertion.
  * A value that came from JSON text stays text until somebody asks for it: djs_json_loads() checks
  * the whole text once and notes where its values lie; the accessors below make nodes of what they
- * are asked for. So reading one key of a large session costs one scan. Accessors cannot fail: what
- * is not well-formed was refused when it was read. No sequence of keys makes lookups slow: the time
+ * are asked for. So reading one key of a large session costs one scan. djs_pickle_loads() does so,
+ * too, with most pickles. Accessors cannot fail: what is not well-formed was refused when it was
+ * read. No sequence of keys makes lookups slow: the time
  * for one is bounded by the length of its key.
  *
  * A tree lives in the pool it was made in and is used by one thread at a time. Values may be shared
@@ -215,15 +216,15 @@ const unsigned char *djs_value_uuid(const djs_value_t *value, djs_uuid_safety_t 
 djs_bytes_t djs_value_as_text(apr_pool_t *pool, const djs_value_t *value);
 
 /*
- * ---- For readers of formats (json.c, pickle_read.c)
+ * ---- For readers of formats (json_read.c, pickle_read.c, pickle_scan.c)
  */
 
 /** A document whose values are made when somebody looks into them. Readers put their own behind. */
 typedef struct djs_lazy_t djs_lazy_t;
 struct djs_lazy_t {
     /**
-     * Make what the document has at @a place: one djs_value_fill_*() for an int, float or str;
-     * djs_value_append() or djs_value_put() for each item of a list or dict.
+     * Make what the document has at @a place: one djs_value_fill_*() for an int, float, str or bytes;
+     * djs_value_append(), djs_value_put() or djs_value_put_key() for each item of a list, tuple or dict.
      */
     void (*fill)(const djs_lazy_t *lazy, apr_uint32_t place, djs_value_t *value);
 };

@@ -242,7 +242,7 @@ int djs_value_equal(const djs_value_t *a, const djs_value_t *b)
         return sets_equal(a, b);
     }
     if (has_bytes(a) && has_bytes(b)) {
-        return djs_bytes_equal(a->as.text, b->as.text);
+        return djs_bytes_equal(djs_value_str(a), djs_value_str(b));
     }
     if ((is_number(a) && b->type == DJS_TYPE_DECIMAL) ||
         (is_number(b) && a->type == DJS_TYPE_DECIMAL)) {

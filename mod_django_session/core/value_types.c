@@ -537,7 +537,7 @@ static int put_item(sink_t *to, const djs_value_t *value)
         put_counted(to, 's', djs_value_str(value));
         return 1;
     case DJS_TYPE_BYTES:
-        put_counted(to, 'b', value->as.text);
+        put_counted(to, 'b', djs_value_str(value));
         return 1;
     case DJS_TYPE_TUPLE:
         return put_tuple(to, value);
@@ -606,7 +606,7 @@ int djs_value_scalars_equal(const djs_value_t *a, const djs_value_t *b)
     djs_bytes_t x, y;
 
     if (a->type == DJS_TYPE_BYTES || a->type == DJS_TYPE_BYTEARRAY) {
-        return djs_bytes_equal(a->as.text, b->as.text);
+        return djs_bytes_equal(djs_value_str(a), djs_value_str(b));
     }
     return !is_nan(a) && !is_nan(b) && djs_value_hash(a->pool, a, &x) &&
            djs_value_hash(b->pool, b, &y) && djs_bytes_equal(x, y);
@@ -682,7 +682,7 @@ djs_bytes_t djs_value_as_text(apr_pool_t *pool, const djs_value_t *value)
     switch (value->type) {
     case DJS_TYPE_BYTES:
     case DJS_TYPE_BYTEARRAY:
-        return base64_text(pool, value->as.text);
+        return base64_text(pool, djs_value_str(value));
     case DJS_TYPE_DATETIME:
     case DJS_TYPE_DATE:
     case DJS_TYPE_TIME:

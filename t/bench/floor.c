@@ -7,7 +7,9 @@
  *
  * FILE holds the session as JSON or as a pickle; with "signed" it is JSON, and what Django makes of it
  * for a row or a file is made here first. Hashing and inflating are OpenSSL's and zlib's, base64 and
- * parsing the module's own. Prints "STORED-BYTES HASH BASE64 INFLATE PARSE", the least of three rounds.
+ * parsing the module's own: the text or pickle is checked, and where its values are is noted; no nodes
+ * are made, since nobody asks here. Prints "STORED-BYTES HASH BASE64 INFLATE PARSE", the least of three
+ * rounds.
  */
 #include <stdio.h>
 #include <stdlib.h>

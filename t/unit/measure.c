@@ -111,6 +111,8 @@ void look_everywhere(const djs_value_t *value)
         (void)djs_value_float(value);
         break;
     case DJS_TYPE_STR:
+    case DJS_TYPE_BYTES:
+    case DJS_TYPE_BYTEARRAY:
         text = djs_value_str(value);
         must(text.data[text.len] == '\0', "a text without its NUL");
         break;
@@ -123,5 +125,49 @@ void look_everywhere(const djs_value_t *value)
         break;
     default:
         break;
+    }
+}
+
+static djs_value_t *item_of(const djs_value_t *container, apr_size_t i)
+{
+    djs_value_t *item = NULL;
+    djs_bytes_t key;
+
+    if (djs_value_type(container) == DJS_TYPE_LIST || djs_value_type(container) == DJS_TYPE_TUPLE) {
+        return djs_value_at(container, i);
+    }
+    (void)djs_value_member(container, i, &key, &item);
+    return item;
+}
+
+static int is_container(const djs_value_t *value)
+{
+    switch (djs_value_type(value)) {
+    case DJS_TYPE_LIST:
+    case DJS_TYPE_TUPLE:
+    case DJS_TYPE_DICT:
+    case DJS_TYPE_SET:
+    case DJS_TYPE_FROZENSET:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+void look_around(const djs_value_t *value, apr_uint32_t *chance)
+{
+    const int backwards = (*chance & 1) != 0;
+    apr_size_t i, count;
+
+    if (!is_container(value)) {
+        look_everywhere(value);
+        return;
+    }
+    count = djs_value_len(value);
+    for (i = 0; i < count; i++) {
+        *chance = *chance * 1103515245u + 12345u;
+        if ((*chance >> 16 & 3) != 0) {
+            look_around(item_of(value, backwards ? count - 1 - i : i), chance);
+        }
     }
 }

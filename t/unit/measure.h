@@ -21,4 +21,7 @@ apr_size_t measure_memory(measured_fn run, djs_bytes_t bytes, void *baton);
 /** Look into all of a value, as deep as it is: what was lazy is made. */
 void look_everywhere(const djs_value_t *value);
 
+/** Look into some of it; what, and in which order, follows from @a chance, which goes on. */
+void look_around(const djs_value_t *value, apr_uint32_t *chance);
+
 #endif

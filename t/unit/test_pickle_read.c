@@ -11,7 +11,7 @@
 #include "pickle.h"
 #include "tagged.h"
 
-/* Reading one: its status. */
+/* Reading one and looking into all of it: its status. */
 static void load(djs_ctx_t *ctx, djs_bytes_t pickle, void *baton)
 {
     djs_value_t *value = NULL;
@@ -19,6 +19,9 @@ static void load(djs_ctx_t *ctx, djs_bytes_t pickle, void *baton)
 
     assert_true((rv == APR_SUCCESS) == (value != NULL));
     assert_true((rv == APR_SUCCESS) == (ctx->problem == NULL));
+    if (rv == APR_SUCCESS) {
+        look_everywhere(value);
+    }
     *(apr_status_t *)baton = rv;
 }
 
@@ -143,6 +146,18 @@ static void memory_is_a_fixed_multiple_of_the_input(void **state)
         { BYTES("("), BYTES("("), 400000, ".", DJS_EFORMAT, "marks" },
         { BYTES("("), BYTES("]\x94"), 200000, "l.", APR_SUCCESS, "lists in the memo" },
         { BYTES("Np16384\n"), BYTES("0Nr\0\0\0\0"), 1000, ".", APR_SUCCESS, "a sparse memo" },
+        { BYTES("]("), BYTES("]"), 200000, "e.", APR_SUCCESS, "empty lists, plain" },
+        { BYTES("]("), BYTES("}"), 200000, "e.", APR_SUCCESS, "empty dicts, plain" },
+        { BYTES("]("), BYTES("N\x85"), 200000, "e.", APR_SUCCESS, "tuples of one, plain" },
+        { BYTES("]("), BYTES("}NNs"), 100000, "e.", APR_SUCCESS, "dicts of one, plain" },
+        { BYTES("]("), BYTES("]Na"), 100000, "e.", APR_SUCCESS, "lists of one, plain" },
+        { BYTES("]"), BYTES("Na"), 200000, ".", APR_SUCCESS, "one by one" },
+        { BYTES("]("), BYTES("N"), 400000, "e.", APR_SUCCESS, "the same again, plain" },
+        { BYTES("](]\x94"), BYTES("h\0"), 200000, "e.", APR_SUCCESS, "from the memo" },
+        { BYTES("]("), BYTES("\x8c\0"), 200000, "e.", APR_SUCCESS, "empty texts" },
+        { BYTES("]("), BYTES("C\0"), 200000, "e.", APR_SUCCESS, "empty bytes" },
+        { BYTES("]("), BYTES("]\x94"), 200000, "e.", APR_SUCCESS, "lists in the memo, plain" },
+        { BYTES("](N\x94"), BYTES("("), 400000, ".", DJS_EFORMAT, "marks, plain" },
         { BYTES("](K\x01K\x02K\x03K\x04K\x05K\x06K\x07K\x01K\x02K\x03K\x04K\x05tq\0" "0("),
           BYTES("}h\0Ns"), 50000, "e.",
           DJS_ELIMIT, "a shared key that must be hashed each time" },
