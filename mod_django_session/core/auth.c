@@ -207,15 +207,17 @@ static void renew_hash(djs_ctx_t *ctx, const djs_site_t *site, djs_session_t *se
 
 /* --- who is it --- */
 
-/* One who is remembered, if that is enough to come in. */
+/* One who is remembered, if that is enough to come in; and the key that his login's hash is of. */
 static djs_user_t *find_remembered(djs_ctx_t *ctx, const djs_site_t *site, const char *id,
-                                   const char *backend, const djs_value_t *hash)
+                                   const char *backend, const djs_value_t *hash, int *key)
 {
     djs_user_t *user = site->users != NULL && id != NULL ? djs_remember_find(ctx, site, id) : NULL;
 
-    return user != NULL && (user->is_active || takes_inactive(backend))
-                   && key_of_hash(ctx, site, user, hash) >= 0
-               ? user : NULL;
+    if (user == NULL || !(user->is_active || takes_inactive(backend))) {
+        return NULL;
+    }
+    *key = key_of_hash(ctx, site, user, hash);
+    return *key >= 0 ? user : NULL;
 }
 
 /* The user row of an id, if it may come in by this backend. APR_SUCCESS with a user or a reason. */
@@ -239,12 +241,10 @@ static apr_status_t find_user(djs_ctx_t *ctx, const djs_site_t *site, const char
     return rv;
 }
 
-/* Does the session's hash still speak for this user? Flushes the session when it does not. */
-static int verify_hash(djs_ctx_t *ctx, const djs_site_t *site, djs_session_t *session,
-                       const djs_user_t *user)
+/* Does the session's hash, of this key, still speak for this user? Else the session is flushed. */
+static int judge_hash(djs_ctx_t *ctx, const djs_site_t *site, djs_session_t *session,
+                      const djs_user_t *user, int key)
 {
-    int key = key_of_hash(ctx, site, user, djs_session_get(ctx, session, djs_bytes(HASH_KEY)));
-
     if (key < 0) {
         djs_session_flush(ctx, session);
     }
@@ -257,10 +257,11 @@ static int verify_hash(djs_ctx_t *ctx, const djs_site_t *site, djs_session_t *se
 apr_status_t djs_auth_user(djs_ctx_t *ctx, const djs_site_t *site, djs_session_t *session,
                            djs_user_t **user, djs_reason_t *reason)
 {
-    const djs_value_t *id, *backend_value;
+    const djs_value_t *id, *backend_value, *hash;
     const char *backend, *text;
     djs_user_t *found = NULL;
     apr_status_t rv;
+    int key = -1;
 
     *user = NULL;
     *reason = DJS_REASON_NONE;
@@ -284,16 +285,17 @@ apr_status_t djs_auth_user(djs_ctx_t *ctx, const djs_site_t *site, djs_session_t
         return APR_SUCCESS;
     }
     text = id_text(ctx->pool, id);
-    found = find_remembered(ctx, site, text, backend,
-                            djs_session_get(ctx, session, djs_bytes(HASH_KEY)));
+    hash = djs_session_get(ctx, session, djs_bytes(HASH_KEY));
+    found = find_remembered(ctx, site, text, backend, hash, &key);
     if (found == NULL) {
         rv = find_user(ctx, site, text, backend, &found, reason);
+        if (rv != APR_SUCCESS) {
+            *reason = DJS_REASON_STORE_ERROR;
+            return rv;
+        }
+        key = found != NULL ? key_of_hash(ctx, site, found, hash) : -1;
     }
-    if (rv != APR_SUCCESS) {
-        *reason = DJS_REASON_STORE_ERROR;
-        return rv;
-    }
-    if (found != NULL && !verify_hash(ctx, site, session, found)) {
+    if (found != NULL && !judge_hash(ctx, site, session, found, key)) {
         *reason = DJS_REASON_PASSWORD_CHANGED;
         return APR_SUCCESS;
     }
