@@ -230,24 +230,44 @@ static int last_piece(djs_bytes_t *rest, djs_bytes_t *piece)
 
 /* --- a header --- */
 
-apr_array_header_t *djs_cookie_find(djs_ctx_t *ctx, const char *header, const char *wanted)
+/* A part of a text that ends in NUL; the last cookie of a header mostly does. */
+static const char *as_text(apr_pool_t *pool, djs_bytes_t value)
 {
-    apr_array_header_t *values =
-        apr_array_make(ctx->pool, DJS_COOKIE_CANDIDATES_MAX, sizeof(const char *));
+    if (memchr(value.data, '\0', value.len) != NULL) {
+        return "";
+    }
+    return value.data[value.len] == '\0' ? value.data
+                                         : apr_pstrmemdup(pool, value.data, value.len);
+}
+
+int djs_cookie_values(djs_ctx_t *ctx, const char *header, const char *wanted,
+                      const char *values[DJS_COOKIE_CANDIDATES_MAX])
+{
     djs_bytes_t rest = djs_bytes_of(NULL, 0);
     djs_bytes_t piece, name, value;
+    int count = 0;
 
     if (header != NULL) {
         rest = decode(ctx, djs_bytes(header));
     }
-    while (values->nelts < DJS_COOKIE_CANDIDATES_MAX && last_piece(&rest, &piece)) {
+    while (count < DJS_COOKIE_CANDIDATES_MAX && last_piece(&rest, &piece)) {
         split(piece, &name, &value);
         if ((name.len > 0 || value.len > 0) && djs_bytes_is(name, wanted)) {
-            value = unquote(ctx, value);
-            APR_ARRAY_PUSH(values, const char *) =
-                memchr(value.data, '\0', value.len) != NULL
-                    ? "" : apr_pstrmemdup(ctx->pool, value.data, value.len);
+            values[count++] = as_text(ctx->pool, unquote(ctx, value));
         }
+    }
+    return count;
+}
+
+apr_array_header_t *djs_cookie_find(djs_ctx_t *ctx, const char *header, const char *wanted)
+{
+    const char *found[DJS_COOKIE_CANDIDATES_MAX];
+    int count = djs_cookie_values(ctx, header, wanted, found);
+    apr_array_header_t *values = apr_array_make(ctx->pool, count, sizeof(const char *));
+    int i;
+
+    for (i = 0; i < count; i++) {
+        APR_ARRAY_PUSH(values, const char *) = found[i];
     }
     return values;
 }

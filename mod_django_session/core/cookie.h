@@ -22,8 +22,13 @@
  * The values of all cookies named @a name, the last one first, as django.http.parse_cookie reads
  * them: split at ";" only, at the first "=", white space stripped, quoted values unquoted (Python's
  * http.cookies). @a header is the request's Cookie header, several joined with "; ", or NULL.
- * A value with NUL inside is no text and is given as "". An array of const char *, in ctx->pool.
+ * A value with NUL inside is no text and is given as "". They live in ctx->pool or in @a header.
+ * @return how many
  */
+int djs_cookie_values(djs_ctx_t *ctx, const char *header, const char *name,
+                      const char *values[DJS_COOKIE_CANDIDATES_MAX]);
+
+/** The same as an array of const char *, in ctx->pool. */
 apr_array_header_t *djs_cookie_find(djs_ctx_t *ctx, const char *header, const char *name);
 
 /**

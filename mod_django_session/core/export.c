@@ -262,11 +262,11 @@ static const djs_value_t *look(const teller_t *teller)
     return djs_session_status(session) == DJS_SESSION_ERROR ? NULL : data;
 }
 
-/* What a request without a session is told, made without one. */
-static void tell_env_nobody(teller_t *teller, const djs_export_conf_t *conf)
+/* What a request without a session is told. Only where others' names are gone; else each is told. */
+static void tell_env_nobody(teller_t *teller, const djs_export_conf_t *conf, djs_reason_t reason)
 {
     tell_fitting(teller, "DJANGO_SESSION_STATUS", djs_session_status_name(DJS_SESSION_NEW));
-    tell_fitting(teller, "DJANGO_SESSION_REASON", djs_reason_name(DJS_REASON_NO_COOKIE));
+    tell_fitting(teller, "DJANGO_SESSION_REASON", djs_reason_name(reason));
     tell_fitting(teller, "DJANGO_SESSION", conf->whole ? "{}" : NULL);
     tell_rules(teller, conf, NULL);
 }
@@ -386,7 +386,11 @@ apr_status_t djs_export_env(djs_ctx_t *ctx, const djs_export_facts_t *facts, djs
         return APR_SUCCESS;
     }
     if (facts->session == NULL) {
-        tell_env_nobody(&teller, conf);
+        tell_env_nobody(&teller, conf, DJS_REASON_NO_COOKIE);
+        return APR_SUCCESS;
+    }
+    if (facts->add != NULL && facts->user == NULL && djs_session_finds_none(facts->session)) {
+        tell_env_nobody(&teller, conf, djs_session_reason(facts->session));
         return APR_SUCCESS;
     }
     data = look(&teller);

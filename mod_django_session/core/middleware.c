@@ -22,15 +22,16 @@ djs_middleware_t *djs_middleware_begin(djs_ctx_t *ctx, const djs_site_t *site,
 djs_middleware_t *djs_middleware_begin_with(djs_ctx_t *ctx, const djs_site_t *site,
                                             const char *cookie_header, const char *key)
 {
-    djs_middleware_t *mw = apr_pcalloc(ctx->pool, sizeof(*mw));
-    apr_array_header_t *keys = djs_cookie_find(ctx, cookie_header, site->settings->cookie_name);
+    djs_middleware_t *mw = apr_palloc(ctx->pool, sizeof(*mw));
+    const char *keys[DJS_COOKIE_CANDIDATES_MAX];
+    int count = djs_cookie_values(ctx, cookie_header, site->settings->cookie_name, keys);
 
     mw->site = site;
-    mw->had_cookie = keys->nelts > 0;
-    if (key != NULL && !mw->had_cookie) {
-        APR_ARRAY_PUSH(keys, const char *) = key;
+    mw->had_cookie = count > 0;
+    if (key != NULL && count == 0) {
+        keys[count++] = key;
     }
-    mw->session = djs_session_make(ctx, site, (const char *const *)keys->elts, keys->nelts);
+    mw->session = djs_session_make(ctx, site, keys, count);
     return mw;
 }
 
@@ -49,6 +50,12 @@ static int says_secure(const djs_settings_t *settings, int request_is_secure)
     return djs_cookie_says_secure(&look, settings->cookie_secure, request_is_secure);
 }
 
+static const char *deletion(djs_ctx_t *ctx, const djs_site_t *site)
+{
+    return site->cookie_deletion != NULL ? site->cookie_deletion
+                                         : djs_cookie_delete(ctx, site->settings);
+}
+
 /* The session is empty: what is owed is removed, and the cookie goes. */
 static apr_status_t end_session(djs_ctx_t *ctx, const job_t *job)
 {
@@ -58,7 +65,7 @@ static apr_status_t end_session(djs_ctx_t *ctx, const job_t *job)
     if (rv == APR_SUCCESS) {
         job->answer->saved = owes;
         if (job->mw->had_cookie) {
-            job->answer->set_cookie = djs_cookie_delete(ctx, job->mw->site->settings);
+            job->answer->set_cookie = deletion(ctx, job->mw->site);
             job->answer->vary = 1;
         }
     }
@@ -192,7 +199,7 @@ static void finish_failed(djs_ctx_t *ctx, const job_t *job)
 
     job->answer->vary = djs_session_accessed(session);
     if (job->mw->had_cookie && djs_session_is_empty(session) && !djs_session_owes(session)) {
-        job->answer->set_cookie = djs_cookie_delete(ctx, job->mw->site->settings);
+        job->answer->set_cookie = deletion(ctx, job->mw->site);
         job->answer->vary = 1;
     }
 }

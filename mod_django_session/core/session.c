@@ -53,7 +53,8 @@ typedef struct stored_t {
 struct djs_session_t {
     const djs_site_t *site;
     apr_pool_t *pool;
-    apr_array_header_t *candidates; /* of const char *; at least DJS_SESSION_KEY_MIN characters */
+    const char *const *candidates; /* of at least DJS_SESSION_KEY_MIN characters each */
+    int candidates_len;
     stored_t current;
     stored_t old; /* what is owed concerns this one */
     owed_t owed;
@@ -125,19 +126,24 @@ djs_session_t *djs_session_make(djs_ctx_t *ctx, const djs_site_t *site, const ch
                                 int count)
 {
     djs_session_t *session = apr_pcalloc(ctx->pool, sizeof(*session));
+    const char **candidates = NULL;
     int i;
 
     session->site = site;
     session->pool = ctx->pool;
-    session->candidates = apr_array_make(ctx->pool, count, sizeof(const char *));
     session->reason = count > 0 ? DJS_REASON_BAD_KEY : DJS_REASON_NO_COOKIE;
     for (i = 0; i < count; i++) {
-        if (has_characters(keys[i], DJS_SESSION_KEY_MIN)) {
-            APR_ARRAY_PUSH(session->candidates, const char *) = copy_key(ctx->pool, keys[i]);
+        if (!has_characters(keys[i], DJS_SESSION_KEY_MIN)) {
+            continue;
         }
+        if (candidates == NULL) {
+            candidates = apr_palloc(ctx->pool, (apr_size_t)(count - i) * sizeof(*candidates));
+        }
+        candidates[session->candidates_len++] = copy_key(ctx->pool, keys[i]);
     }
-    if (session->candidates->nelts > 0) {
-        session->current.key = APR_ARRAY_IDX(session->candidates, 0, const char *);
+    session->candidates = candidates;
+    if (candidates != NULL) {
+        session->current.key = candidates[0];
         session->reason = DJS_REASON_NONE;
     }
     return session;
@@ -489,8 +495,8 @@ static apr_status_t look_up(djs_ctx_t *ctx, djs_session_t *session)
     int i;
 
     best.reason = session->reason;
-    for (i = 0; i < session->candidates->nelts && best.status != DJS_SESSION_ACTIVE; i++) {
-        const char *key = APR_ARRAY_IDX(session->candidates, i, const char *);
+    for (i = 0; i < session->candidates_len && best.status != DJS_SESSION_ACTIVE; i++) {
+        const char *key = session->candidates[i];
         found_t found;
 
         if (fetch(ctx, session, key, &found) != APR_SUCCESS) {
@@ -544,6 +550,16 @@ djs_value_t *djs_session_data(djs_ctx_t *ctx, djs_session_t *session)
         load(ctx, session); /* the status tells what came of it */
     }
     return session->data;
+}
+
+int djs_session_finds_none(djs_session_t *session)
+{
+    if (session->candidates_len > 0 || session->data != NULL) {
+        return 0;
+    }
+    session->accessed = 1;
+    session->status = DJS_SESSION_NEW;
+    return 1;
 }
 
 /* --- the dictionary --- */
@@ -621,7 +637,7 @@ void djs_session_update(djs_ctx_t *ctx, djs_session_t *session, const djs_value_
  */
 static void choose_key(djs_ctx_t *ctx, djs_session_t *session)
 {
-    if (session->data == NULL && (session->candidates->nelts > 1 ||
+    if (session->data == NULL && (session->candidates_len > 1 ||
                                   session->site->settings->max_lifetime != 0)) {
         load(ctx, session); /* the status tells what came of it */
     }

@@ -50,6 +50,7 @@ typedef struct djs_site_t {
     djs_engine_t *engine;
     struct djs_users_t *users; /* NULL: no user table is looked at */
     const djs_zone_t *zone;    /* NULL: USE_TZ; else the zone of naive times */
+    const char *cookie_deletion; /* djs_cookie_delete(), made once; NULL: to be made when needed */
 } djs_site_t;
 
 /** Fewer characters are no key. */
@@ -169,6 +170,12 @@ apr_status_t djs_session_load(djs_ctx_t *ctx, djs_session_t *session) DJS_MUST_C
  * the functions below. Never NULL: {} when there is none or after a failed load.
  */
 djs_value_t *djs_session_data(djs_ctx_t *ctx, djs_session_t *session);
+
+/**
+ * The same look where it is sure to find {}: no key was brought, and nothing has been put in. Status
+ * NEW, and no dictionary is made. 0: it is not sure, and nobody has looked.
+ */
+int djs_session_finds_none(djs_session_t *session);
 
 /* Dict operations. All load, all set accessed; who sets modified is Django's rule, noted here. */
 djs_value_t *djs_session_get(djs_ctx_t *ctx, djs_session_t *session, djs_bytes_t key);

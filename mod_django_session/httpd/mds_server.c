@@ -379,6 +379,8 @@ static apr_status_t open_view(djs_ctx_t *ctx, mds_view_t *view)
     }
     if (rv == APR_SUCCESS) {
         site = djs_stores_view(ctx->pool, store, view->settings);
+        /* Of what lives with a request, few ever need it. */
+        site->cookie_deletion = view->transient ? NULL : djs_cookie_delete(ctx, view->settings);
         mds_publish(&view->site, (const djs_site_t *)site);
     }
     return rv;

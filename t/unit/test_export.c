@@ -348,6 +348,35 @@ static void a_request_without_a_session_is_told_as_one_whose_session_is_new(void
     assert_told(without, "DJANGO_SESSION_A", NULL);
 }
 
+static void a_cookie_that_is_no_key_is_told_alike_with_and_without_a_look_at_the_data(void **state)
+{
+    static const char *const some[] = { "On", "a", NULL };
+    test_t *test = *state;
+    scene_t *looked = scene_of(test, NULL, some, off);
+    scene_t *told = scene_of(test, NULL, some, off);
+
+    looked->facts.session = memory_site_session(test->ctx, looked->site, "short");
+    told->facts.session = memory_site_session(test->ctx, told->site, "short");
+    told->facts.add = add_value;
+    told->facts.reason = looked->facts.reason = DJS_REASON_NO_LOGIN;
+    tell_env(test, looked, NULL);
+    tell_env(test, told, NULL);
+    assert_same_told(looked, told);
+    assert_told(told, "DJANGO_SESSION_STATUS", "new");
+    assert_told(told, "DJANGO_SESSION_REASON", "bad-key");
+    assert_told(told, "DJANGO_SESSION", "{}");
+    assert_told(told, "DJANGO_SESSION_A", NULL);
+    assert_true(djs_session_accessed(told->facts.session));
+    assert_number(djs_session_status(told->facts.session), DJS_SESSION_NEW, "who asks later");
+    /* Somebody logs in while the request is answered. */
+    djs_session_set(test->ctx, told->facts.session, djs_bytes("a"),
+                    djs_value_make_str(test->pool, djs_bytes("now")));
+    apr_table_clear(told->told);
+    tell_env(test, told, NULL);
+    assert_told(told, "DJANGO_SESSION_A", "now");
+    assert_told(told, "DJANGO_SESSION", "{\"a\":\"now\"}");
+}
+
 static void off_tells_nothing_and_reads_nothing(void **state)
 {
     test_t *test = *state;
@@ -641,6 +670,7 @@ int main(void)
         TEST(a_store_that_is_down_tells_an_error_and_nothing_else),
         TEST(where_none_of_our_names_is_only_those_with_a_value_are_told),
         TEST(a_request_without_a_session_is_told_as_one_whose_session_is_new),
+        TEST(a_cookie_that_is_no_key_is_told_alike_with_and_without_a_look_at_the_data),
         TEST(off_tells_nothing_and_reads_nothing),
         TEST(selected_values_have_their_names),
         TEST(headers_are_the_same_facts),

@@ -502,6 +502,31 @@ static void a_cookie_that_nobody_sent_is_not_deleted(void **state)
     assert_text(answer.set_cookie, NULL, "no cookie came");
 }
 
+static void a_line_that_was_made_at_start_deletes_as_one_that_is_made_now(void **state)
+{
+    static const struct { const char *cookie; int status; } cases[] = {
+        { "sessionid=short", 200 }, { "sessionid=unknownabcdefgh", 200 }, { "sessionid=short", 500 },
+    };
+    static const char line[] = "made at start";
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memory_site_t *site = memory_site_make(test->pool);
+        djs_middleware_t *mw;
+        djs_answer_t answer;
+
+        djs_session_get(test->ctx, begin(test, site, cases[i].cookie, &mw), djs_bytes("n"));
+        assert_status(test->ctx, finish(test, mw, cases[i].status, &answer), APR_SUCCESS, "now");
+        assert_text(answer.set_cookie, DELETED, cases[i].cookie);
+        site->site.cookie_deletion = line;
+        djs_session_get(test->ctx, begin(test, site, cases[i].cookie, &mw), djs_bytes("n"));
+        assert_status(test->ctx, finish(test, mw, cases[i].status, &answer), APR_SUCCESS, "start");
+        assert_ptr_equal(answer.set_cookie, line);
+        assert_number(answer.vary, 1, cases[i].cookie);
+    }
+}
+
 static void secure_is_said_when_the_setting_the_request_or_the_cookie_says_so(void **state)
 {
     static const struct {
@@ -1238,6 +1263,7 @@ int main(void)
         TEST(a_stray_cookie_hides_no_valid_one),
         TEST(a_key_from_elsewhere_counts_without_a_cookie),
         TEST(a_cookie_that_nobody_sent_is_not_deleted),
+        TEST(a_line_that_was_made_at_start_deletes_as_one_that_is_made_now),
         TEST(secure_is_said_when_the_setting_the_request_or_the_cookie_says_so),
         TEST(an_application_that_sets_the_cookie_itself_wins),
         TEST(an_update_is_applied_and_saved),

@@ -248,6 +248,35 @@ static void a_session_without_a_cookie_asks_the_engine_for_nothing(void **state)
     assert_text(djs_reason_name(djs_session_reason(session)), "no-cookie", "reason");
 }
 
+static void only_where_no_key_came_and_nothing_was_done_there_is_surely_none(void **state)
+{
+    static const struct { const char *key; int none; const char *reason, *why; } cases[] = {
+        { NULL, 1, "no-cookie", "no cookie came" },
+        { "short", 1, "bad-key", "nor one that could be a key" },
+        { "unknownabcdefgh", 0, "", "the engine has to be asked" },
+    };
+    test_t *test = *state;
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memory_site_t *site = memory_site_make(test->pool);
+        djs_session_t *session = memory_site_session(test->ctx, site, cases[i].key);
+
+        assert_number(djs_session_finds_none(session), cases[i].none, cases[i].why);
+        assert_number(djs_session_accessed(session), cases[i].none, cases[i].why);
+        assert_number(djs_session_status(session),
+                      cases[i].none ? DJS_SESSION_NEW : DJS_SESSION_UNREAD, cases[i].why);
+        assert_text(djs_reason_name(djs_session_reason(session)), cases[i].reason, cases[i].why);
+        assert_number(memory_engine_calls(site->memory), 0, cases[i].why);
+        djs_session_set(test->ctx, session, djs_bytes("a"), str(test, "x"));
+        assert_number(djs_session_finds_none(session), 0, "something was put in");
+        assert_text(memory_session_json(test->ctx, session), "{\"a\":\"x\"}", cases[i].why);
+        assert_status(test->ctx, djs_session_save(test->ctx, session), APR_SUCCESS, cases[i].why);
+        assert_text(memory_site_get(test->ctx, site, djs_session_key(session)), "{\"a\":\"x\"}",
+                    cases[i].why);
+    }
+}
+
 static void the_test_cookie_is_set_found_and_deleted(void **state)
 {
     test_t *test = *state;
@@ -861,6 +890,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(each_operation_sets_the_flags_that_django_sets),
         TEST(a_session_without_a_cookie_asks_the_engine_for_nothing),
+        TEST(only_where_no_key_came_and_nothing_was_done_there_is_surely_none),
         TEST(the_test_cookie_is_set_found_and_deleted),
         TEST(upkeep_ends_with_the_next_change),
         TEST(a_key_has_eight_characters_or_more),
