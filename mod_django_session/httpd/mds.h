@@ -64,6 +64,7 @@ struct mds_dir_t {
     const char *where; /* the section's path, for messages; NULL: the server itself */
     int auth_set;      /* AuthType was said here */
     int auth;          /* and it was Django */
+    int auth_varies;   /* and it is an expression, or looks like one */
     int passwords_set; /* a provider of users was said here */
     int passwords;     /* and it was django */
     int handler_set;   /* SetHandler was said here */
@@ -83,7 +84,7 @@ struct mds_server_t {
     const char *driver;       /* DBDriver */
     const char *params;       /* DBDParams */
     djs_database_t *database; /* NULL: there is none */
-    apr_array_header_t *header_names; /* that administrators gave, of const char * */
+    apr_array_header_t *header_names; /* that administrators gave, of const char *; NULL: none */
     apr_array_header_t *url_params;   /* of DjangoSessionUrlParam; NULL: none */
     int early;                        /* DjangoSessionEarly On */
 };
@@ -308,8 +309,16 @@ static inline mds_view_t *mds_view(request_rec *r)
  */
 int mds_is_secure(request_rec *r);
 
+/** For mds_is_our_auth(), where AuthType is an expression. */
+int mds_is_our_auth_by_expression(request_rec *r);
+
 /** AuthType Django holds for @a r. */
-int mds_is_our_auth(request_rec *r);
+static inline int mds_is_our_auth(request_rec *r)
+{
+    const mds_dir_t *dir = ap_get_module_config(r->per_dir_config, &django_session_module);
+
+    return dir->auth_varies ? mds_is_our_auth_by_expression(r) : dir->auth;
+}
 
 /** The site of @a view, opened at first need. NULL: it cannot be; logged, and the answer is 500. */
 const djs_site_t *mds_site(request_rec *r, mds_view_t *view);
@@ -396,7 +405,7 @@ int mds_basic_authn(request_rec *r);
 /* ---- keys in addresses: mds_param.c ---- */
 
 /** Take the parameter of the section that is known by now out of the address. */
-int mds_take_param(request_rec *r);
+void mds_take_param(request_rec *r);
 /** The same once all sections are known. */
 int mds_take_param_of_file(request_rec *r);
 /** Before the access log: hide what a request held that did not get so far. */
@@ -438,7 +447,7 @@ void mds_require_register(apr_pool_t *pool); /* mds_require.c */
 int mds_require_in_use(void);
 
 int mds_fixups(request_rec *r);        /* mds_export.c */
-/** DjangoSessionEarly: the environment for rewrite rules of the server. */
+/** Takes the key out of the address; DjangoSessionEarly: the environment for the server's rules. */
 int mds_export_early(request_rec *r);
 /** DJANGO_SESSION_STATUS and DJANGO_SESSION_REASON for a request that ends before fixups. */
 void mds_export_refusal(request_rec *r, mds_session_t *session);
@@ -477,7 +486,7 @@ const char *mds_csrf_page_token(request_rec *r, mds_view_t *view);
 void mds_inject_register(void);
 /** In fixups: have the application answer what can be read. */
 void mds_inject_prepare(request_rec *r, const mds_view_t *view);
-void mds_inject_insert_filter(request_rec *r);
+void mds_inject_insert(request_rec *r);
 
 /* ---- bodies: mds_body.c ---- */
 
@@ -512,7 +521,7 @@ void mds_preserve_note_lost(request_rec *r);
 const char *mds_preserve_lost_message(request_rec *r);
 /** Have the answer 401 say that the form was not sent. @a login: where to begin again */
 void mds_preserve_tell_lost(request_rec *r, mds_view_t *view, const char *login);
-/** In fixups, before all else: is it about a kept form? DECLINED, or the answer. */
+/** In fixups of a section with it, before all else: is it about a kept form? DECLINED, or the answer. */
 int mds_preserve_fixups(request_rec *r, mds_view_t *view);
 
 void mds_sso_register(void);           /* mds_sso.c */
@@ -538,6 +547,8 @@ int mds_sets_cookie(request_rec *r, const char *name);
 /** The answer is to have this Set-Cookie. */
 void mds_add_cookie(mds_request_t *request, const char *line);
 void mds_insert_filter(request_rec *r);
+/** The same with what only pages of the application go through. */
+void mds_insert_filters(request_rec *r);
 /** The request has another address answer: what it asked for is judged now, and applied in the end. */
 void mds_keep_update(request_rec *r);
 /** The application's headers that change the session. */

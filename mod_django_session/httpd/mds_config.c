@@ -116,6 +116,7 @@ static const char *note_auth_type(cmd_parms *cmd, void *section, const char *typ
     (void)cmd;
     dir->auth_set = 1;
     dir->auth = strcasecmp(type, "Django") == 0;
+    dir->auth_varies = type[strcspn(type, "%$\\")] != '\0';
     return NULL;
 }
 
@@ -201,6 +202,7 @@ static mds_dir_t *merge(apr_pool_t *pool, const mds_dir_t *outer, const mds_dir_
     merged->where = inner->where ? inner->where : outer->where;
     merged->auth_set = outer->auth_set || inner->auth_set;
     merged->auth = inner->auth_set ? inner->auth : outer->auth;
+    merged->auth_varies = inner->auth_set ? inner->auth_varies : outer->auth_varies;
     merged->handler_set = outer->handler_set || inner->handler_set;
     merged->handler = inner->handler_set ? inner->handler : outer->handler;
     merged->passwords_set = outer->passwords_set || inner->passwords_set;
@@ -401,6 +403,9 @@ static int must_wait(const djs_settings_t *settings)
 static void collect_header_names(mds_server_t *server, const apr_array_header_t *names,
                                  apr_pool_t *pool)
 {
+    if (names->nelts == 0) {
+        return;
+    }
     if (!server->header_names) {
         server->header_names = apr_array_make(pool, 4, sizeof(const char *));
     }

@@ -245,12 +245,16 @@ static void tell_early(request_rec *r, mds_request_t *request)
 /* By the say of the server's configuration and <Location>, which are known by now. */
 int mds_export_early(request_rec *r)
 {
+    const mds_server_t *server = mds_server_of(r->server);
     mds_request_t *request = mds_request(r);
 
+    if (server->url_params) {
+        mds_take_param(r);
+    }
     if (request->unlocated == r) {
         request->unlocated = NULL;
     }
-    if (mds_server_of(r->server)->early) {
+    if (server->early) {
         tell_early(r, request);
     }
     return DECLINED;
@@ -303,7 +307,7 @@ int mds_fixups(request_rec *r)
 {
     mds_view_t *view = mds_view(r);
     int checks = view->settings->csrf != DJS_CSRF_MODE_OFF;
-    int answer = mds_preserve_fixups(r, view);
+    int answer = view->settings->preserve_post ? mds_preserve_fixups(r, view) : DECLINED;
 
     if (answer == DECLINED && checks) {
         answer = mds_csrf_check(r, view);

@@ -32,8 +32,8 @@ typedef struct taken_t {
     apr_array_header_t *objects; /* of Django-Session-Update */
 } taken_t;
 
-/* Is there a header that begins so? */
-static int has_any(const apr_table_t *table, const char *prefix)
+/* Is there a header of ours? */
+static int has_ours(const apr_table_t *table)
 {
     const apr_array_header_t *all = apr_table_elts(table);
     int i;
@@ -42,17 +42,17 @@ static int has_any(const apr_table_t *table, const char *prefix)
         const char *name = APR_ARRAY_IDX(all, i, apr_table_entry_t).key;
 
         /* Letters alone differ by this bit. */
-        if ((name[0] | 0x20) == (prefix[0] | 0x20)
-            && strncasecmp(name, prefix, strlen(prefix)) == 0) {
+        if ((name[0] | 0x20) == 'd' && strncasecmp(name, HEADERS, strlen(HEADERS)) == 0) {
             return 1;
         }
     }
     return 0;
 }
 
-static int answer_has_any(const request_rec *r, const char *prefix)
+static int answer_sets_cookies(const request_rec *r)
 {
-    return has_any(r->headers_out, prefix) || has_any(r->err_headers_out, prefix);
+    return apr_table_get(r->headers_out, "Set-Cookie")
+           || apr_table_get(r->err_headers_out, "Set-Cookie");
 }
 
 static int collect(void *values, const char *name, const char *value)
@@ -79,7 +79,7 @@ static taken_t take_update(request_rec *r)
 {
     taken_t taken = { NULL, NULL };
 
-    if (answer_has_any(r, HEADERS)) {
+    if (has_ours(r->headers_out) || has_ours(r->err_headers_out)) {
         taken.pairs = take(r, MDS_SET_HEADER);
         taken.objects = take(r, MDS_UPDATE_HEADER);
     }
@@ -112,7 +112,7 @@ static const char *line_of_app(request_rec *r, const char *name)
 {
     search_t search = { .name = name };
 
-    if (answer_has_any(r, "Set-Cookie")
+    if (answer_sets_cookies(r)
         && apr_table_do(is_other_cookie, &search, r->headers_out, "Set-Cookie", NULL)) {
         apr_table_do(is_other_cookie, &search, r->err_headers_out, "Set-Cookie", NULL);
     }
@@ -159,7 +159,7 @@ static int is_line(void *line, const char *header, const char *value)
 
 static int has_cookie(request_rec *r, const char *line)
 {
-    if (!answer_has_any(r, "Set-Cookie")) { /* as nearly always */
+    if (!answer_sets_cookies(r)) { /* as nearly always */
         return 0;
     }
     return !apr_table_do(is_line, (void *)line, r->err_headers_out, "Set-Cookie", NULL)
@@ -544,4 +544,10 @@ void mds_insert_filter(request_rec *r)
         ap_add_output_filter_handle(filter, NULL, r, r->connection);
         mds_upgrade_insert(r);
     }
+}
+
+void mds_insert_filters(request_rec *r)
+{
+    mds_inject_insert(r);
+    mds_insert_filter(r);
 }

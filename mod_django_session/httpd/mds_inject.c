@@ -280,7 +280,7 @@ void mds_inject_register(void)
                                        AP_FTYPE_CONTENT_SET - 1);
 }
 
-void mds_inject_insert_filter(request_rec *r)
+void mds_inject_insert(request_rec *r)
 {
     if (!r->main && is_wanted(mds_view(r))) {
         ap_add_output_filter_handle(filter, NULL, r, r->connection);

@@ -75,26 +75,22 @@ static void take(request_rec *r, const char *name)
     }
 }
 
-int mds_take_param(request_rec *r)
+void mds_take_param(request_rec *r)
 {
-    const mds_view_t *view;
+    const djs_settings_t *settings = mds_view(r)->settings;
 
-    if (mds_server_of(r->server)->url_params && !r->main) {
-        view = mds_view(r);
-        if (view->settings->url_param) {
-            take(r, view->settings->url_param);
-        }
+    if (!r->main && settings->url_param) {
+        take(r, settings->url_param);
     }
-    return DECLINED;
 }
 
 int mds_take_param_of_file(request_rec *r)
 {
-    if (!mds_server_of(r->server)->url_params) {
-        return DECLINED;
+    if (mds_server_of(r->server)->url_params) {
+        mds_request(r)->located = 1;
+        mds_take_param(r);
     }
-    mds_request(r)->located = 1;
-    return mds_take_param(r);
+    return DECLINED;
 }
 
 int mds_hide_params(request_rec *r)
@@ -131,5 +127,6 @@ const char *mds_url_key(const mds_request_t *request, const djs_settings_t *sett
 
 int mds_has_param(request_rec *r)
 {
-    return mds_request(r)->url_key || mds_view(r)->settings->url_param;
+    return mds_server_of(r->server)->url_params
+           && (mds_request(r)->url_key || mds_view(r)->settings->url_param);
 }

@@ -574,7 +574,7 @@ int mds_preserve_fixups(request_rec *r, mds_view_t *view)
     mds_session_t *session;
     int answer = OK;
 
-    if (!view->settings->preserve_post || r->main || r->prev || !mds_is_our_auth(r)) {
+    if (r->main || r->prev || !mds_is_our_auth(r)) {
         return DECLINED;
     }
     if (r->method_number == M_GET) {

@@ -67,13 +67,13 @@ static const char *without_ours(apr_pool_t *pool, const char *connection,
 void mds_strip_table(apr_table_t *table, const apr_array_header_t *custom)
 {
     const apr_array_header_t *all = apr_table_elts(table);
+    const apr_table_entry_t *entries = (const apr_table_entry_t *)all->elts;
     int i;
 
     for (i = all->nelts - 1; i >= 0; i--) {
-        const char *name = APR_ARRAY_IDX(all, i, apr_table_entry_t).key;
-
-        if (djs_export_may_be_ours(name, custom) && djs_export_is_ours(name, custom)) {
-            apr_table_unset(table, name);
+        if (djs_export_may_be_ours(entries[i].key, custom)
+            && djs_export_is_ours(entries[i].key, custom)) {
+            apr_table_unset(table, entries[i].key);
             i = all->nelts; /* it may have had doubles: begin anew */
         }
     }
@@ -237,7 +237,7 @@ int mds_post_read_request(request_rec *r)
     return DECLINED;
 }
 
-int mds_is_our_auth(request_rec *r)
+int mds_is_our_auth_by_expression(request_rec *r)
 {
     const char *type = ap_auth_type(r);
 
@@ -287,8 +287,9 @@ int mds_is_secure(request_rec *r)
 /* The same store, keys and cookie: then a session of one is a session of the other. */
 static int same_site(const djs_site_t *a, const djs_site_t *b)
 {
-    return djs_stores_same(a, b)
-           && strcmp(a->settings->cookie_name, b->settings->cookie_name) == 0;
+    return a == b
+           || (djs_stores_same(a, b)
+               && strcmp(a->settings->cookie_name, b->settings->cookie_name) == 0);
 }
 
 /* The streams of an HTTP/2 connection have connections of their own, and share what is remembered. */
@@ -340,7 +341,7 @@ static const djs_site_t *lasting(apr_pool_t *pool, const mds_view_t *view)
     return site;
 }
 
-const djs_site_t *mds_site(request_rec *r, mds_view_t *view)
+static const djs_site_t *open_site(request_rec *r, mds_view_t *view)
 {
     djs_ctx_t ctx = { .pool = r->pool, .now = mds_request(r)->ctx.now };
 
@@ -349,6 +350,13 @@ const djs_site_t *mds_site(request_rec *r, mds_view_t *view)
         return NULL;
     }
     return view->site;
+}
+
+const djs_site_t *mds_site(request_rec *r, mds_view_t *view)
+{
+    const djs_site_t *site = mds_load(&view->site);
+
+    return site ? site : open_site(r, view);
 }
 
 mds_session_t *mds_session(request_rec *r, mds_view_t *view)

@@ -340,7 +340,7 @@ static int answer(request_rec *r)
 
 static int handle(request_rec *r)
 {
-    return strcmp(r->handler, HANDLER) == 0 ? answer(r) : DECLINED;
+    return *r->handler == *HANDLER && strcmp(r->handler, HANDLER) == 0 ? answer(r) : DECLINED;
 }
 
 void mds_sso_register(void)

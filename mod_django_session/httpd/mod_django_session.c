@@ -35,10 +35,9 @@ static void register_hooks(apr_pool_t *pool)
     mds_request_register();
     ap_hook_pre_connection(mds_pre_connection, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_read_request(mds_post_read_request, NULL, NULL, APR_HOOK_REALLY_FIRST);
-    /* mds_param.c: before anybody makes something of the address; before it is logged */
-    ap_hook_translate_name(mds_take_param, NULL, NULL, APR_HOOK_REALLY_FIRST);
-    /* mds_export.c: before mod_rewrite's rules for the server, which are FIRST */
-    ap_hook_translate_name(mds_export_early, NULL, NULL, APR_HOOK_REALLY_FIRST + 1);
+    /* mds_export.c: before anybody makes something of the address, mod_rewrite's rules for one */
+    ap_hook_translate_name(mds_export_early, NULL, NULL, APR_HOOK_REALLY_FIRST);
+    /* mds_param.c: once more when all sections are known; before the address is logged */
     ap_hook_header_parser(mds_take_param_of_file, NULL, NULL, APR_HOOK_REALLY_FIRST);
     ap_hook_log_transaction(mds_hide_params, NULL, NULL, APR_HOOK_REALLY_FIRST);
     mds_expr_register();
@@ -61,13 +60,11 @@ static void register_hooks(apr_pool_t *pool)
     mds_status_register();
     /* mds_login.c */
     ap_hook_handler(mds_login_handler, NULL, NULL, APR_HOOK_MIDDLE);
-    /* mds_filter.c */
-    mds_filter_register();
     mds_upgrade_register();
-    /* mds_inject.c */
     mds_inject_register();
-    ap_hook_insert_filter(mds_inject_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_insert_filter(mds_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
+    /* mds_filter.c: puts the filters of those two in, too */
+    mds_filter_register();
+    ap_hook_insert_filter(mds_insert_filters, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_insert_error_filter(mds_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
     /* mds_cache.c: when the section's other filters are in their places */
     ap_hook_insert_filter(mds_guard_cache, NULL, NULL, APR_HOOK_LAST);

@@ -52,6 +52,54 @@ def test_a_login_of_django_gets_in_and_is_the_user(each_site):
     assert "DJANGO_SESSION_REASON" not in env
 
 
+def test_authtype_may_be_an_expression_and_differ_from_section_to_section(site):
+    site.create_user("ada")
+    key = site.login("ada")
+    server = site.httpd("""
+SetEnvIf Request_URI /django KIND=Django
+SetEnvIf Request_URI /basic KIND=Basic
+<Location "/cgi/env">
+AuthType %{reqenv:KIND}
+AuthName x
+AuthBasicProvider django
+Require valid-user
+</Location>
+<Location "/cgi/env/basic/fixed">
+AuthType Django
+</Location>
+<Location "/cgi/env/django/fixed">
+AuthType Basic
+</Location>
+<Location "/cgi/env/none">
+AuthType None
+Require all granted
+</Location>
+<Location "/cgi/env/odd">
+AuthType Djang\\o
+</Location>
+<Directory "@DIR@/htdocs">
+AllowOverride AuthConfig
+</Directory>
+""", modules=["setenvif", "auth_basic"])
+    server.expect("AH01796")  # of what stands behind /cgi/env, which is of no kind
+    (server.dir / "htdocs" / ".htaccess").write_text("AuthType %{reqenv:KIND}\nAuthName x\n"
+                                                     "Require valid-user\nAuthBasicProvider django\n")
+    for path in ("django", "basic"):
+        (server.dir / "htdocs" / path).mkdir()
+        (server.dir / "htdocs" / path / "page.txt").write_text("page\n")
+    cookie = f"sessionid={key}"
+    for path, kind in (("/cgi/env/django", "Django"), ("/cgi/env/basic", "Basic"),
+                       ("/cgi/env/basic/fixed", "Django"), ("/cgi/env/django/fixed", "Basic"),
+                       ("/cgi/env/none", None), ("/cgi/env/odd", "Django"),
+                       ("/django/page.txt", "Django"), ("/basic/page.txt", "Basic")):
+        nobody, ada = server.get(path), server.get(path, cookie=cookie)
+        assert nobody.get("WWW-Authenticate", "").split(" ")[0] == (kind or ""), path
+        assert nobody.status == (401 if kind else 200), path
+        assert ada.status == (401 if kind == "Basic" else 200), path
+        if path.startswith("/cgi") and ada.status == 200:
+            assert ada.json().get("REMOTE_USER") == (kind and "ada"), path
+
+
 def test_a_connection_remembers_no_login_that_is_over(each_site):
     """The password is changed between two requests on one connection."""
     each_site.create_user("ada")
