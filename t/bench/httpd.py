@@ -14,6 +14,7 @@ MODULES = "/usr/lib/apache2/modules"
 BASE_MODULES = ["mpm_event", "authz_core", "authz_user", "authn_core", "alias", "asis", "dir", "env",
                 "headers", "mime", "proxy", "proxy_http", "dbd"]
 PATIENCE = 60
+PATH_LEN = 70  # from the folder of all targets to the pages of one
 
 CONFIG = """
 ServerRoot "%(dir)s"
@@ -22,7 +23,7 @@ Listen 127.0.0.1:%(port)d
 ServerName localhost
 User %(user)s
 Group %(user)s
-DocumentRoot "%(dir)s/htdocs"
+DocumentRoot "%(pages)s"
 DefaultRuntimeDir "%(dir)s"
 ErrorLog "%(dir)s/error.log"
 LogLevel warn
@@ -61,6 +62,8 @@ class Httpd:
     def __init__(self, top, name, target, wrap=(), variant=""):
         self.name, self.target = name, target
         self.dir = top / ("".join(c if c.isalnum() else "-" for c in name) + variant)
+        # httpd looks through the path, so that no target's may be longer than another's
+        self.pages = self.dir / "htdocs".ljust(PATH_LEN - len(self.dir.name), "-")
         self.port = servers.free_port()
         self.make_site()
         self.callgrind = self.dir / "callgrind.out"
@@ -77,18 +80,17 @@ class Httpd:
                    [self.dir / "stderr", self.dir / "error.log"])
 
     def make_site(self):
-        pages = self.dir / "htdocs"
         for page in PAGES:
-            (pages / page).parent.mkdir(parents=True, exist_ok=True)
-            (pages / page).write_text("hello\n")
+            (self.pages / page).parent.mkdir(parents=True, exist_ok=True)
+            (self.pages / page).write_text("hello\n")
         for page in {"write.asis", "make.asis", *self.target.headers}:
             header = self.target.headers.get(page, "Unused: 1")
-            (pages / page).parent.mkdir(parents=True, exist_ok=True)
-            (pages / page).write_text("%s\nContent-Type: text/plain\n\nhello\n" % header)
+            (self.pages / page).parent.mkdir(parents=True, exist_ok=True)
+            (self.pages / page).write_text("%s\nContent-Type: text/plain\n\nhello\n" % header)
         load = "".join("LoadModule %s_module %s/mod_%s.so\n" % (module, MODULES, module)
                        for module in BASE_MODULES + self.target.modules)
         (self.dir / "httpd.conf").write_text(
-            load + CONFIG % dict(dir=self.dir, port=self.port, user=USER) + self.target.config)
+            load + CONFIG % dict(dir=self.dir, pages=self.pages, port=self.port, user=USER) + self.target.config)
         for path in [self.dir, *self.dir.rglob("*")]:
             os.chmod(path, 0o777 if path.is_dir() else 0o644)
 
