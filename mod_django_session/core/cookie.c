@@ -10,6 +10,10 @@
  * http.cookies does it: "\" and three octal digits up to 377 are the character of that number, "\"
  * and anything else but a line feed is that character.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* memrchr */
+#endif
+
 #include "cookie.h"
 
 #include <string.h>
@@ -194,35 +198,17 @@ static int next_piece(djs_bytes_t *rest, djs_bytes_t *piece)
     return 1;
 }
 
-/* Where the text behind the last ";" begins. By words: a cookie may be a whole session. */
-static apr_size_t last_start(djs_bytes_t text)
-{
-    const apr_uint64_t ones = APR_UINT64_C(0x0101010101010101);
-    apr_size_t start = text.len;
-    apr_uint64_t word;
-
-    for (; start >= sizeof(word); start -= sizeof(word)) {
-        memcpy(&word, text.data + start - sizeof(word), sizeof(word));
-        word ^= ones * ';';
-        if (((word - ones) & ~word & (ones << 7)) != 0) { /* one of its bytes is 0 */
-            break;
-        }
-    }
-    while (start > 0 && text.data[start - 1] != ';') {
-        start--;
-    }
-    return start;
-}
-
 /* Cut the last piece off. */
 static int last_piece(djs_bytes_t *rest, djs_bytes_t *piece)
 {
+    const char *semicolon;
     apr_size_t start;
 
     if (rest->data == NULL) {
         return 0;
     }
-    start = last_start(*rest);
+    semicolon = memrchr(rest->data, ';', rest->len);
+    start = semicolon != NULL ? (apr_size_t)(semicolon - rest->data) + 1 : 0;
     *piece = djs_bytes_of(rest->data + start, rest->len - start);
     *rest = start > 0 ? djs_bytes_of(rest->data, start - 1) : djs_bytes_of(NULL, 0);
     return 1;
