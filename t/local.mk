@@ -180,6 +180,14 @@ t_bench_floor_LDADD = libdjscore.la $(core_libs) $(APR_LIBS)
 t_bench_floor_SOURCES = t/bench/floor.c
 CLEANFILES += $(EXTRA_PROGRAMS)
 
+# So is its application.
+EXTRA_LTLIBRARIES = t/bench/mod_bench_answer.la
+t_bench_mod_bench_answer_la_CPPFLAGS = $(other_cppflags)
+t_bench_mod_bench_answer_la_LDFLAGS = $(other_ldflags)
+t_bench_mod_bench_answer_la_LIBADD =
+t_bench_mod_bench_answer_la_SOURCES = t/bench/answer.c
+CLEANFILES += $(EXTRA_LTLIBRARIES)
+
 # Other modules, as their authors would build them with apxs: one with an engine of its own, one that
 # looks at and into sessions. They link with nothing of ours; without an rpath libtool would make no
 # modules of what is not installed.

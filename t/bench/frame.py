@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+from httpd import ANSWER
 from stores import SRC
 
 HERE = SRC / "t" / "bench"
@@ -38,6 +39,13 @@ def find_module(build):
     return found[0]
 
 
+def make_answer(build, top):
+    """The application's module, into this folder."""
+    subprocess.run(["make", "-s", "-C", str(build), "t/bench/mod_bench_answer.la"], check=True,
+                   stdout=subprocess.DEVNULL)
+    shutil.copy(Path(build) / "t" / "bench" / ".libs" / ANSWER, top)
+
+
 def end(*_):
     """An end by a signal is not the failure of what is being measured, after which the next would be."""
     raise KeyboardInterrupt
@@ -45,10 +53,12 @@ def end(*_):
 
 @contextmanager
 def work_folder(build):
-    """A folder that other accounts can read, and in it the module. It goes away, however this ends."""
+    """A folder that other accounts can read, and in it the module and the application. It goes away,
+    however this ends."""
     signal.signal(signal.SIGTERM, end)
     with tempfile.TemporaryDirectory(prefix="djs-bench-") as top:
         os.chmod(top, 0o755)
+        make_answer(build, top)
         yield Path(top), shutil.copy(find_module(build), top)
 
 

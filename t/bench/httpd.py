@@ -11,7 +11,7 @@ from pathlib import Path
 from stores import USER, processes_below, servers
 
 MODULES = "/usr/lib/apache2/modules"
-BASE_MODULES = ["mpm_event", "authz_core", "authz_user", "authn_core", "alias", "asis", "dir", "env",
+BASE_MODULES = ["mpm_event", "authz_core", "authz_user", "authn_core", "alias", "dir", "env",
                 "headers", "mime", "proxy", "proxy_http", "dbd"]
 PATIENCE = 60
 PATH_LEN = 70  # from the folder of all targets to the pages of one
@@ -36,8 +36,11 @@ MaxConnectionsPerChild 0
 KeepAlive On
 MaxKeepAliveRequests 0
 TypesConfig /etc/mime.types
-AddHandler send-as-is asis
+AddHandler bench-answer asis
 """
+
+#: the application (answer.c), which frame.work_folder() puts beside the servers' folders
+ANSWER = "mod_bench_answer.so"
 
 # What there is to get. The handler is as little as httpd has: a file of six bytes.
 PAGES = ["index.txt", "seen/index.txt", "protect/index.txt", "protect/seen/index.txt"]
@@ -89,6 +92,7 @@ class Httpd:
             (self.pages / page).write_text("%s\nContent-Type: text/plain\n\nhello\n" % header)
         load = "".join("LoadModule %s_module %s/mod_%s.so\n" % (module, MODULES, module)
                        for module in BASE_MODULES + self.target.modules)
+        load += "LoadModule bench_answer_module %s\n" % (self.dir.parent / ANSWER)
         (self.dir / "httpd.conf").write_text(
             load + CONFIG % dict(dir=self.dir, pages=self.pages, port=self.port, user=USER) + self.target.config)
         for path in [self.dir, *self.dir.rglob("*")]:
