@@ -119,7 +119,9 @@ class Budgets:
             self.line("db on PostgreSQL, %s: round trips" % workload,
                       count("db on PostgreSQL", workload, "round trips"), most)
         for name, store in CACHES.items():
-            self.line(name + ", read: round trips", count(name, "read", "round trips"), 1)
+            for workload in ("read", "write"):
+                self.line("%s, %s: round trips" % (name, workload), count(name, workload, "round trips"),
+                          STATEMENTS[workload])
         self.line("cached_db, read (hit): database statements",
                   count("cached_db, memcached", "read", "PostgreSQL", "SQLite"), 0)
         for name in ENGINES:
