@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 import client
 from frame import say
 from httpd import Httpd, cpu
-from measure import CALLGRIND, instructions_in
+from measure import CALLGRIND, before_exit, instructions_in
 from targets import ALONE, ours
 
 SIZES = (1000, 10000, 100000, 1000000)
@@ -204,7 +204,8 @@ class Sizes:
             client.ab(server.port, path, cookie, count, 1, fresh=True)
         finally:
             server.stop()
-        return instructions_in(server.callgrind), calls_in(server.callgrind)
+        profile = before_exit(server.callgrind)
+        return instructions_in(profile), calls_in(profile)
 
     def calls_of(self, name, what, size):
         """(instructions, nodes of trees, serialisations) of a request"""
@@ -236,7 +237,7 @@ class Sizes:
             subprocess.run([word.replace("@OUT@", str(out)) for word in CALLGRIND]
                            + [str(self.floor), key[0], str(self.files[key]), str(count)], check=True,
                            stdout=subprocess.DEVNULL)
-            return instructions_in(out)
+            return instructions_in(before_exit(out))
 
         return {key: (once(key, 2) - once(key, 1)) / 3 for key in self.files if key[1] in sizes}
 

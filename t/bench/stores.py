@@ -27,9 +27,7 @@ PEER_TABLE = "CREATE TABLE session (key varchar(40) PRIMARY KEY, value text, exp
 
 def dbd(driver, params, init=()):
     """mod_dbd with a connection for each thread, which none has to wait for."""
-    # Two from the start: under callgrind all is so slow that one may be wanted while another goes back
-    # to mod_dbd, and opening it would count for the requests
-    lines = ['DBDriver ' + driver, 'DBDParams "%s"' % params, "DBDMin 2", "DBDKeep 16",
+    lines = ['DBDriver ' + driver, 'DBDParams "%s"' % params, "DBDMin 1", "DBDKeep 16",
              "DBDMax 16"]
     return "\n".join(lines + ['DBDInitSQL "%s"' % sql for sql in init]) + "\n"
 
