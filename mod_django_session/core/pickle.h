@@ -7,9 +7,10 @@
  * makes plain values and nothing else: a callable is never called, only recognised by its name. What
  * values refer to several times is one node in the tree, and is written as one again.
  *
- * Of a pickle that is nothing but None, bools, numbers, texts, bytes, lists, tuples and dicts nodes are
- * made when somebody asks for them, as of JSON. One with anything else in it (sets, dates, Decimals,
- * UUIDs, integers of more than 64 bits, tuples as keys), or of protocol 0, is made as a whole.
+ * Of a pickle that is nothing but None, bools, numbers, texts, bytes, lists, tuples, dicts, dates and
+ * times, and Decimals, nodes are made when somebody asks for them, as of JSON. One with anything else in
+ * it (sets, UUIDs, integers of more than 64 bits, keys that are tuples or dates, what protocol 0 writes)
+ * is made as a whole.
  */
 #ifndef DJS_PICKLE_H
 #define DJS_PICKLE_H

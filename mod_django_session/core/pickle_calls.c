@@ -29,22 +29,32 @@ static const struct {
     { "copy_reg", "_reconstructor", RECONSTRUCTOR },
 };
 
-static apr_status_t push_global(reader_t *reader, djs_bytes_t module, djs_bytes_t name)
+global_t djs_pr_find_global(djs_bytes_t module, djs_bytes_t name)
 {
     apr_size_t i;
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (djs_bytes_is(module, names[i].module) && djs_bytes_is(name, names[i].name)) {
-            djs_value_t **global = &reader->globals[names[i].global];
-
-            if (*global == NULL) {
-                *global = not_a_value(djs_value_make_null(djs_pr_scratch(reader)), names[i].global);
-            }
-            push(reader, *global);
-            return APR_SUCCESS;
+            return names[i].global;
         }
     }
-    return djs_pr_unknown_global(reader, module, name);
+    return GLOBAL_COUNT;
+}
+
+static apr_status_t push_global(reader_t *reader, djs_bytes_t module, djs_bytes_t name)
+{
+    const global_t found = djs_pr_find_global(module, name);
+    djs_value_t **global;
+
+    if (found == GLOBAL_COUNT) {
+        return djs_pr_unknown_global(reader, module, name);
+    }
+    global = &reader->globals[found];
+    if (*global == NULL) {
+        *global = not_a_value(djs_value_make_null(djs_pr_scratch(reader)), found);
+    }
+    push(reader, *global);
+    return APR_SUCCESS;
 }
 
 apr_status_t djs_pr_do_global(reader_t *reader, unsigned char code)
@@ -363,6 +373,19 @@ static const reducer_fn reducers[GLOBAL_COUNT] = {
     [TIMEZONE] = make_timezone,   [PYTZ_UTC] = make_pytz_utc,   [DECIMAL] = make_decimal,
     [RECONSTRUCTOR] = make_object,
 };
+
+djs_value_t *djs_pr_call(apr_pool_t *pool, global_t global, djs_value_t *args, apr_size_t *work)
+{
+    djs_ctx_t quiet = { .pool = pool };
+    reader_t reader;
+
+    djs_pr_begin(&reader, &quiet, djs_bytes(""));
+    if (reducers[global](&reader, global, args) != APR_SUCCESS) {
+        return NULL;
+    }
+    *work += reader.work;
+    return reader.stack[0];
+}
 
 /* A callable and its arguments, off the stack. */
 static apr_status_t pop_call(reader_t *reader, global_t *global, djs_value_t **args)

@@ -4,6 +4,9 @@
  */
 #include "pickle_scan_impl.h"
 
+/** More than any call takes. */
+#define ARGUMENTS_MAX 3
+
 static const token_t *token_in(const document_t *document, apr_uint32_t item)
 {
     return &document->tokens[item & ~TOKEN];
@@ -33,10 +36,56 @@ static apr_int64_t int_at(const char *at)
     return (apr_int64_t)(little_endian(bytes.data, (int)bytes.len) << unused_bits) >> unused_bits;
 }
 
+/*
+ * An argument, with the reader's note on it. NULL: nothing that a call takes, or long, which the reader
+ * need not copy for each call.
+ */
+static djs_value_t *argument_of(const document_t *document, apr_pool_t *pool, apr_uint32_t item)
+{
+    const char *at = place_of(document, item);
+    const instruction_t *is = instruction_at(at);
+    djs_value_t *value;
+
+    if (is->what == REDUCE) {
+        return djs_pr_value_of(document, pool, item);
+    }
+    if ((is->type != DJS_TYPE_STR && is->type != DJS_TYPE_BYTES && is->type != DJS_TYPE_INT) ||
+        (is->what == COUNTED && bytes_at(at).len >= BYTES_A_VALUE)) {
+        return NULL;
+    }
+    value = djs_pr_value_of(document, pool, item);
+    (void)djs_value_look_into(value); /* the note takes the place's place */
+    return sized(value, 0);
+}
+
+djs_value_t *djs_pr_make_called(const document_t *document, apr_pool_t *pool, apr_uint32_t row,
+                                apr_size_t *work)
+{
+    const apr_uint32_t class = document->rows[row + 2], tuple = document->rows[row + 3];
+    const global_t global = (global_t)(token_in(document, class)->note & ~(NOT_A_VALUE | CLOSED));
+    const apr_uint32_t from = (tuple & TOKEN) != 0 ? token_in(document, tuple)->first : 0;
+    const apr_uint32_t count = from != 0 ? document->rows[from + 1] : 0;
+    djs_value_t *args = sized(djs_value_make_group(pool, DJS_TYPE_TUPLE), 0), *arg;
+    apr_uint32_t i;
+
+    if (count > ARGUMENTS_MAX) {
+        return NULL;
+    }
+    for (i = 0; i < count; i++) {
+        arg = argument_of(document, pool, document->rows[from + 2 + i]);
+        if (arg == NULL) {
+            return NULL;
+        }
+        djs_value_append(args, arg);
+    }
+    return djs_pr_call(pool, global, args, work);
+}
+
 static inline djs_value_t *make_value(const document_t *document, apr_pool_t *pool, apr_uint32_t item)
 {
     const char *at = place_of(document, item);
     const djs_type_t type = (djs_type_t)instruction_at(at)->type;
+    apr_size_t work = 0;
 
     switch (type) {
     case DJS_TYPE_NULL:
@@ -57,6 +106,8 @@ static inline djs_value_t *make_value(const document_t *document, apr_pool_t *po
             return djs_value_make_group(pool, DJS_TYPE_TUPLE);
         }
         break;
+    case CALLED_TYPE: /* it succeeded when it was tried */
+        return djs_pr_make_called(document, pool, token_in(document, item)->first, &work);
     default:
         break;
     }
@@ -66,27 +117,30 @@ static inline djs_value_t *make_value(const document_t *document, apr_pool_t *po
 /* The token of what stands here, if the memo gave it back; else what stands here. */
 static apr_uint32_t recalled_item(const document_t *document, apr_uint32_t item)
 {
+    const apr_uint64_t *recalled = document->recalled;
     apr_uint32_t from = 0, to = document->recalled_count;
 
+    if (to == 0 || item < RECALLED_START(recalled[0]) || item > RECALLED_START(recalled[to - 1])) {
+        return item;
+    }
     while (from < to) {
         const apr_uint32_t middle = from + (to - from) / 2;
 
-        if (RECALLED_START(document->recalled[middle]) < item) {
+        if (RECALLED_START(recalled[middle]) < item) {
             from = middle + 1;
         }
         else {
             to = middle;
         }
     }
-    return from < document->recalled_count && RECALLED_START(document->recalled[from]) == item
-               ? TOKEN | RECALLED_TOKEN(document->recalled[from]) : item;
+    return RECALLED_START(recalled[from]) == item ? TOKEN | RECALLED_TOKEN(recalled[from]) : item;
 }
 
 djs_value_t *djs_pr_value_of(const document_t *document, apr_pool_t *pool, apr_uint32_t item)
 {
     djs_value_t **shared;
 
-    if ((item & TOKEN) == 0 && document->recalled_count > 0) {
+    if ((item & TOKEN) == 0) {
         item = recalled_item(document, item);
     }
     if ((item & TOKEN) == 0 || (token_in(document, item)->note & CLOSED) == 0) {

@@ -19,6 +19,7 @@
  */
 #include "pickle_read_impl.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /** A memo's number may be so far beyond what the pickle's length explains. */
@@ -606,22 +607,28 @@ static apr_status_t run(reader_t *reader)
     return rv;
 }
 
+void djs_pr_begin(reader_t *reader, djs_ctx_t *ctx, djs_bytes_t pickle)
+{
+    memset(reader, 0, offsetof(reader_t, few_on_stack));
+    memset(reader->few_in_memo, 0, sizeof(reader->few_in_memo));
+    reader->ctx = ctx;
+    reader->pool = ctx->pool;
+    reader->start = reader->at = pickle.data != NULL ? pickle.data : "";
+    reader->end = reader->start + pickle.len;
+    reader->work_max = work_max_of(pickle.len);
+    reader->stack = reader->few_on_stack;
+    reader->memo = reader->few_in_memo;
+    reader->size = reader->memo_size = FEW_VALUES;
+    reader->marks = reader->few_marks;
+    reader->mark_size = FEW_MARKS;
+}
+
 apr_status_t djs_pr_read(djs_ctx_t *ctx, djs_bytes_t pickle, djs_value_t **value)
 {
     reader_t reader;
     apr_status_t rv;
 
-    memset(&reader, 0, sizeof(reader));
-    reader.ctx = ctx;
-    reader.pool = ctx->pool;
-    reader.start = reader.at = pickle.data != NULL ? pickle.data : "";
-    reader.end = reader.start + pickle.len;
-    reader.work_max = work_max_of(pickle.len);
-    reader.stack = reader.few_on_stack;
-    reader.memo = reader.few_in_memo;
-    reader.size = reader.memo_size = FEW_VALUES;
-    reader.marks = reader.few_marks;
-    reader.mark_size = FEW_MARKS;
+    djs_pr_begin(&reader, ctx, pickle);
     rv = run(&reader);
     if (reader.scratch != NULL) {
         apr_pool_destroy(reader.scratch);

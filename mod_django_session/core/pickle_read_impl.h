@@ -107,6 +107,18 @@ typedef struct reader_t {
 
 /* ---- the machine ---- */
 
+/** At the beginning of a pickle, with nothing on the stack. */
+void djs_pr_begin(reader_t *reader, djs_ctx_t *ctx, djs_bytes_t pickle);
+
+/** GLOBAL_COUNT: none that is known. */
+global_t djs_pr_find_global(djs_bytes_t module, djs_bytes_t name);
+
+/**
+ * What REDUCE makes of a callable that has a reducer, and a tuple with notes on all that is in it; with
+ * its own note. NULL: not these arguments. To @a work is added what djs_pr_work() was told.
+ */
+djs_value_t *djs_pr_call(apr_pool_t *pool, global_t global, djs_value_t *args, apr_size_t *work);
+
 /** What an instruction returns when something is not as it must be; the problem has the offset. */
 apr_status_t djs_pr_fail(reader_t *reader, apr_status_t status, const char *what);
 apr_status_t djs_pr_malformed(reader_t *reader, const char *what);

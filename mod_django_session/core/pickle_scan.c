@@ -28,9 +28,12 @@ const instruction_t djs_pr_instructions[256] = {
     [']'] = { EMPTY, 0, DJS_TYPE_LIST },      ['}'] = { EMPTY, 0, DJS_TYPE_DICT },
     ['('] = { MARK, 0, 0 },                   ['a'] = { INSERT, 0, DJS_TYPE_LIST },
     ['s'] = { INSERT, 0, DJS_TYPE_DICT },     ['e'] = { EXTEND, 0, DJS_TYPE_LIST },
-    ['u'] = { EXTEND, 0, DJS_TYPE_DICT },     ['t'] = { TUPLE, 0, DJS_TYPE_TUPLE },
+    ['u'] = { EXTEND, 0, DJS_TYPE_DICT },     ['t'] = { TUPLE_TO_MARK, 0, DJS_TYPE_TUPLE },
     [0x85] = { SMALL_TUPLE, 0, DJS_TYPE_TUPLE }, [0x86] = { SMALL_TUPLE, 0, DJS_TYPE_TUPLE },
     [0x87] = { SMALL_TUPLE, 0, DJS_TYPE_TUPLE },
+
+    ['c'] = { GLOBAL, 0, 0 },                 [0x93] = { STACK_GLOBAL, 0, 0 },
+    ['R'] = { REDUCE, 0, CALLED_TYPE },
 
     ['q'] = { PUT, 1, 0 },                    ['r'] = { PUT, 4, 0 },
     [0x94] = { MEMOIZE, 0, 0 },               ['h'] = { GET, 1, 0 },
@@ -59,12 +62,23 @@ typedef struct scan_t {
     apr_uint32_t recalled_count, recalled_size;
     int is_unordered;    /* recalled */
     apr_uint32_t shared; /* how many are */
-    apr_size_t work;     /* as the reader's */
+    djs_value_t **tried; /* what was made of them for a trial; NULL: nothing */
+    apr_uint32_t tried_size;
+    apr_size_t work, work_max; /* as the reader's */
     /* Where they begin. */
     token_t few_tokens[FEW_TOKENS];
     apr_uint64_t few_recalled[FEW_RECALLED];
+    djs_value_t *few_tried[FEW_RECALLED];
     apr_uint32_t few_rows[FEW_ROWS], few_on_stack[FEW_VALUES], few_in_memo[FEW_VALUES];
 } scan_t;
+
+static apr_pool_t *scratch_of(scan_t *scan)
+{
+    if (scan->scratch == NULL) {
+        apr_pool_create(&scan->scratch, scan->pool);
+    }
+    return scan->scratch;
+}
 
 /* A copy of an array with room for @a least. */
 static void *grown(scan_t *scan, const void *array, apr_uint32_t *size, apr_uint32_t least,
@@ -73,13 +87,10 @@ static void *grown(scan_t *scan, const void *array, apr_uint32_t *size, apr_uint
     const apr_uint32_t had = *size;
     void *larger;
 
-    if (scan->scratch == NULL) {
-        apr_pool_create(&scan->scratch, scan->pool);
-    }
     while (*size < least) {
         *size *= 2;
     }
-    larger = apr_palloc(scan->scratch, *size * item);
+    larger = apr_palloc(scratch_of(scan), *size * item);
     memcpy(larger, array, had * item);
     return larger;
 }
@@ -150,11 +161,19 @@ static inline token_t *token_of(const scan_t *scan, apr_uint32_t item)
     return &scan->tokens[item & ~TOKEN];
 }
 
+static inline const char *place_of(const scan_t *scan, apr_uint32_t item)
+{
+    return scan->start + ((item & TOKEN) != 0 ? token_of(scan, item)->start : item);
+}
+
 static inline djs_type_t type_of(const scan_t *scan, apr_uint32_t item)
 {
-    const apr_uint32_t start = (item & TOKEN) != 0 ? token_of(scan, item)->start : item;
+    return (djs_type_t)instruction_at(place_of(scan, item))->type;
+}
 
-    return (djs_type_t)instruction_at(scan->start + start)->type;
+static inline int is_value_at(const scan_t *scan, apr_uint32_t item)
+{
+    return (item & TOKEN) == 0 || (token_of(scan, item)->note & NOT_A_VALUE) == 0;
 }
 
 static inline apr_uint32_t size_of_item(const scan_t *scan, apr_uint32_t item)
@@ -184,7 +203,7 @@ static int push_counted(scan_t *scan, djs_type_t type, apr_uint64_t len)
     return 1;
 }
 
-/* Can every other one be a key? The reader looks at those that have items of their own. */
+/* Can every other one be a key? The reader looks at those that need more than their type. */
 static int are_keys(scan_t *scan, const apr_uint32_t *items, apr_uint32_t count)
 {
     apr_uint32_t i;
@@ -192,12 +211,13 @@ static int are_keys(scan_t *scan, const apr_uint32_t *items, apr_uint32_t count)
     for (i = 0; i < count; i += 2) {
         const djs_type_t type = type_of(scan, items[i]);
 
-        if (type == DJS_TYPE_LIST || type == DJS_TYPE_DICT || type == DJS_TYPE_TUPLE) {
+        if (type == DJS_TYPE_LIST || type == DJS_TYPE_DICT || type == DJS_TYPE_TUPLE ||
+            type == CALLED_TYPE) {
             return 0;
         }
         scan->work += type != DJS_TYPE_STR ? size_of_item(scan, items[i]) : 0;
     }
-    return count % 2 == 0 && scan->work <= work_max_of((apr_size_t)(scan->end - scan->start));
+    return count % 2 == 0 && scan->work <= scan->work_max;
 }
 
 /* As djs_pr_adopt(), of many. */
@@ -205,18 +225,20 @@ static int adopt_all(const scan_t *scan, token_t *parent, const apr_uint32_t *it
                      apr_uint32_t count)
 {
     apr_uint64_t size = (parent->note & SIZE_MASK) + count; /* as if all were short */
-    apr_uint32_t depth = depth_in(parent->note), i;
+    apr_uint32_t depth = depth_in(parent->note), notes = 0, i;
 
     depth = depth == 0 && count > 0 ? 1 : depth;
     for (i = 0; i < count; i++) {
         if ((items[i] & TOKEN) != 0) {
             const apr_uint32_t note = token_of(scan, items[i])->note, deeper = depth_in(note) + 1;
 
+            notes |= note;
             size += (note & SIZE_MASK) - 1;
             depth = deeper > depth ? deeper : depth;
         }
     }
-    if (size > DJS_PICKLE_VALUES_MAX || depth > DJS_PICKLE_DEPTH_MAX) {
+    if (size > DJS_PICKLE_VALUES_MAX || depth > DJS_PICKLE_DEPTH_MAX ||
+        (notes & NOT_A_VALUE) != 0) {
         return 0;
     }
     parent->note = depth << DEPTH_SHIFT | (apr_uint32_t)size;
@@ -319,6 +341,105 @@ static int gather_small_tuple(scan_t *scan)
     return pop(scan, count, &items) && push_tuple(scan, items, count);
 }
 
+/* ---- Dates and the like ---------------------------------------------------------------------- */
+
+/* Those that make something of a few short arguments; it is not changed any more. */
+static int push_global(scan_t *scan, djs_bytes_t module, djs_bytes_t name)
+{
+    const global_t global = djs_pr_find_global(module, name);
+
+    switch (global) {
+    case DATETIME:
+    case DATE:
+    case TIME:
+    case TIMEDELTA:
+    case TIMEZONE:
+    case PYTZ_UTC:
+    case DECIMAL:
+        (void)push_token(scan, NOT_A_VALUE | global);
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static int take_line(scan_t *scan, djs_bytes_t *line)
+{
+    const apr_size_t left = (apr_size_t)(scan->end - scan->at);
+    const char *end = left > 0 ? memchr(scan->at, '\n', left) : NULL;
+
+    if (end == NULL) {
+        return 0;
+    }
+    *line = djs_bytes_of(scan->at, (apr_size_t)(end - scan->at));
+    scan->at = end + 1;
+    return 1;
+}
+
+static int name_in_lines(scan_t *scan)
+{
+    djs_bytes_t module, name;
+
+    return take_line(scan, &module) && take_line(scan, &name) && push_global(scan, module, name);
+}
+
+static int name_on_stack(scan_t *scan)
+{
+    const apr_uint32_t *names;
+
+    if (!pop(scan, 2, &names) || type_of(scan, names[0]) != DJS_TYPE_STR ||
+        type_of(scan, names[1]) != DJS_TYPE_STR) {
+        return 0;
+    }
+    return push_global(scan, bytes_at(place_of(scan, names[0])),
+                       bytes_at(place_of(scan, names[1])));
+}
+
+/* Room for all that are shared now. */
+static void grow_tried(scan_t *scan)
+{
+    const apr_uint32_t had = scan->tried_size;
+
+    scan->tried = grown(scan, scan->tried, &scan->tried_size, scan->shared, sizeof(*scan->tried));
+    memset(scan->tried + had, 0, (scan->tried_size - had) * sizeof(*scan->tried));
+}
+
+/* What the scan has found until now, to be made for a trial. */
+static document_t so_far(scan_t *scan)
+{
+    document_t document = { .lazy = { djs_pr_fill }, .pickle = scan->start };
+
+    if (scan->shared > scan->tried_size) {
+        grow_tried(scan);
+    }
+    document.tokens = scan->tokens;
+    document.rows = scan->rows;
+    document.shared = scan->tried;
+    return document;
+}
+
+/* Can it be made, and how large is it then? */
+static int call(scan_t *scan)
+{
+    token_t token = { 0, 0, 0, 0 };
+    const apr_uint32_t *items;
+    document_t document;
+    djs_value_t *made;
+
+    if (!pop(scan, 2, &items) || is_value_at(scan, items[0]) ||
+        type_of(scan, items[1]) != DJS_TYPE_TUPLE) {
+        return 0;
+    }
+    add_row(scan, &token, items, 2);
+    document = so_far(scan);
+    made = djs_pr_make_called(&document, scratch_of(scan), token.first, &scan->work);
+    if (made == NULL || scan->work > scan->work_max) {
+        return 0;
+    }
+    push_token(scan, made->place & ~CLOSED)->first = token.first;
+    return 1;
+}
+
 /* ---- The memo -------------------------------------------------------------------------------- */
 
 /* Nobody needs as many numbers as the pickle has bytes. */
@@ -406,10 +527,16 @@ static inline int step(scan_t *scan, const instruction_t *is)
         return extend(scan, (djs_type_t)is->type);
     case INSERT:
         return insert(scan, (djs_type_t)is->type);
-    case TUPLE:
+    case TUPLE_TO_MARK:
         return gather_tuple(scan);
     case SMALL_TUPLE:
         return gather_small_tuple(scan);
+    case GLOBAL:
+        return name_in_lines(scan);
+    case STACK_GLOBAL:
+        return name_on_stack(scan);
+    case REDUCE:
+        return call(scan);
     case PUT:
         return remember(scan, argument_of(scan, is));
     case MEMOIZE:
@@ -434,7 +561,7 @@ static int run(scan_t *scan)
         const instruction_t *is = instruction_at(scan->at);
 
         if (is->what == STOP) {
-            return scan->count == 1 && scan->floor == 0;
+            return scan->count == 1 && scan->floor == 0 && is_value_at(scan, scan->stack[0]);
         }
         scan->from = scan->at++;
         if (scan->end - scan->at < is->width) {
@@ -514,16 +641,19 @@ djs_value_t *djs_pr_scan(djs_ctx_t *ctx, djs_bytes_t pickle)
 
     memset(&scan, 0, offsetof(scan_t, few_tokens));
     memset(scan.few_in_memo, 0, sizeof(scan.few_in_memo));
+    memset(scan.few_tried, 0, sizeof(scan.few_tried));
     scan.pool = ctx->pool;
     scan.start = scan.at = pickle.data != NULL ? pickle.data : "";
     scan.end = scan.start + pickle.len;
+    scan.work_max = work_max_of(pickle.len);
     scan.tokens = scan.few_tokens;
     scan.token_size = FEW_TOKENS;
     scan.rows = scan.few_rows;
     scan.row_size = FEW_ROWS;
     scan.row_count = 1; /* 0 is none */
     scan.recalled = scan.few_recalled;
-    scan.recalled_size = FEW_RECALLED;
+    scan.tried = scan.few_tried;
+    scan.recalled_size = scan.tried_size = FEW_RECALLED;
     scan.stack = scan.few_on_stack;
     scan.memo = scan.few_in_memo;
     scan.size = scan.memo_size = FEW_VALUES;

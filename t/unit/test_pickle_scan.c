@@ -54,6 +54,12 @@ static void assert_like_the_reader(test_t *test, djs_bytes_t pickle, const char 
 /* So long that it is made only when it is asked for. */
 #define LONG "abcdefghijklmnopqrstuvwxyz012345"
 
+/* 1 February 2025, its noon, and a zone of an hour. */
+#define DATE "cdatetime\ndate\n"
+#define DAY  "C\4\x07\xe9\2\1"
+#define NOON "cdatetime\ndatetime\nC\x0a\x07\xe9\2\1\x0c\0\0\0\0\0"
+#define ZONE "cdatetime\ntimezone\ncdatetime\ntimedelta\nK\0M\x10\x0eK\0\x87R\x85R"
+
 static const struct { const char *pickle; apr_size_t len; const char *why; } plain[] = {
     { BYTES("N."), "None" },
     { BYTES("\x88."), "True" },
@@ -130,6 +136,20 @@ static const struct { const char *pickle; apr_size_t len; const char *why; } pla
     { BYTES("]q\1(]q\1h\1h\1e."), "a number of the memo that is taken before it is full" },
     { BYTES("](])q\1)h\1e."), "empty tuples" },
 
+    { BYTES(DATE "(" DAY "tR."), "a date" },
+    { BYTES(DATE "q\1" DAY "\x85Rq\2h\1" DAY "\x85Rh\2\x87."), "two days, one of them twice" },
+    { BYTES("](\x8c\x08" "datetime\x94\x8c\4date\x94\x93\x94" DAY "\x94\x85\x94R\x94h\0h\5h\2h\4Rh\3"
+            "e."), "with everything in the memo" },
+    { BYTES("](" ZONE "q\1" NOON "h\1\x86R" NOON "h\1\x86Rh\1e."), "two aware ones of one zone" },
+    { BYTES("](" NOON ZONE "\x86Rq\2" NOON "\x85Rh\2e."), "aware and naive" },
+    { BYTES("cdatetime\ntime\n(C\6\x97\0\0\0\0\1tR."), "a time with a fold" },
+    { BYTES("cdatetime\ntimezone\ncdatetime\ntimedelta\n(J\xff\xff\xff\xffM\x10\x0eK\1tR\x8c\1zq\1"
+            "\x86Rh\1\x86."), "a zone with a name, which is a text elsewhere, too" },
+    { BYTES("cpytz\n_UTC\n)R."), "pytz" },
+    { BYTES("](cdecimal\nDecimal\nq\1\x8c\4" "1.10\x85Rh\1\x8c\4sNaN\x85Rh\1\x8c\4" "1.10\x85Rq\2h\2e."),
+      "Decimals" },
+    { BYTES("}(\x8c\1a" DATE "(" DAY "tRq\1\x8c\1b]h\1au."), "a date in two places" },
+
     { BYTES("\x80\4\x95\3\0\0\0\0\0\0\0]Na."), "a frame" },
     { BYTES("\x80\5]\x94(\x95\1\0\0\0\0\0\0\0N\x95\0\0\0\0\0\0\0\0Ne."), "frames inside" },
     { BYTES("\x80\0N."), "protocol 0" },
@@ -157,7 +177,12 @@ static const struct { const char *pickle; apr_size_t len; const char *why; } oth
     { BYTES("(N\x91."), "a frozenset" },
     { BYTES("\x96\1\0\0\0\0\0\0\0a."), "a bytearray" },
     { BYTES("\x8a\x09\0\0\0\0\0\0\0\0\1."), "2**64" },
-    { BYTES("cdatetime\ndate\n(C\x04\x07\xe9\x01\x01tR."), "a date" },
+    { BYTES("cuuid\nUUID\n)\x81}(\x8c\3intK\1ub."), "a UUID" },
+    { BYTES("cbuiltins\nset\n]\x85R."), "another set" },
+    { BYTES("c_codecs\nencode\n\x8c\1a\x8c\6latin1\x86R."), "bytes of Python 2" },
+    { BYTES("cdecimal\nDecimal\nX\x20\0\0\0" "01234567890123456789012345678901\x85R."),
+      "more digits than short texts have" },
+    { BYTES("}" DATE "(" DAY "tRNs."), "a date as a key" },
     { BYTES("N0N."), "POP" },
     { BYTES("N(NN1."), "POP_MARK" },
     { BYTES("]2\x86."), "DUP" },
@@ -166,6 +191,27 @@ static const struct { const char *pickle; apr_size_t len; const char *why; } oth
     { BYTES("})Ns."), "the empty one" },
     { BYTES("]q\0h\0Na\x86."), "a list that is filled by way of the memo" },
     { BYTES("]q\0h\0K\1a."), "the same as the result" },
+
+    { BYTES(DATE "."), "a class" },
+    { BYTES(DATE "\x85."), "a class in a tuple" },
+    { BYTES("]" DATE "a."), "a class in a list" },
+    { BYTES("}" DATE "Ns."), "a class as a key" },
+    { BYTES("}N" DATE "s."), "a class under a key" },
+    { BYTES(DATE "q\1h\1\x86."), "a class twice" },
+    { BYTES(DATE "]R."), "arguments in a list" },
+    { BYTES(DATE ")R."), "no arguments" },
+    { BYTES(DATE "(" DAY "NNNtR."), "too many" },
+    { BYTES(DATE "(" DAY "]tR."), "a list as an argument" },
+    { BYTES(DATE "(C\x04\x07\xe9\x0d\x01tR."), "month 13" },
+    { BYTES(DATE "R."), "a call of nothing" },
+    { BYTES("N" DATE "\x86R."), "the wrong way round" },
+    { BYTES("N)R."), "a call of None" },
+    { BYTES("cdatetime\ndate"), "half a name" },
+    { BYTES("cdatetime\n"), "half of it" },
+    { BYTES("cshop.models\nCart\n)R."), "a class of the site's" },
+    { BYTES("\x8c\4date\x93."), "one name" },
+    { BYTES("\x8c\4dateK\1\x93."), "a number for a name" },
+    { BYTES("(\x8c\x08" "datetime\x8c\4date(\x93."), "a mark above the names" },
 
     { BYTES(""), "nothing" },
     { BYTES("."), "no result" },
