@@ -4,6 +4,8 @@
  */
 #include "pickle_scan_impl.h"
 
+#include <stdlib.h>
+
 /** More than any call takes. */
 #define ARGUMENTS_MAX 3
 
@@ -114,15 +116,34 @@ static inline djs_value_t *make_value(const document_t *document, apr_pool_t *po
     return djs_value_make_lazy(pool, type, &document->lazy, item);
 }
 
+static int by_start(const void *one, const void *other)
+{
+    const apr_uint64_t a = *(const apr_uint64_t *)one, b = *(const apr_uint64_t *)other;
+
+    return (a > b) - (a < b);
+}
+
+/* When somebody searches them for the first time, which is not always. */
+static void order_recalled(const document_t *document)
+{
+    document_t *self = (document_t *)document;
+
+    if (!self->is_ordered) {
+        qsort(self->recalled, self->recalled_count, sizeof(*self->recalled), by_start);
+        self->is_ordered = 1;
+    }
+}
+
 /* The token of what stands here, if the memo gave it back; else what stands here. */
 static apr_uint32_t recalled_item(const document_t *document, apr_uint32_t item)
 {
     const apr_uint64_t *recalled = document->recalled;
     apr_uint32_t from = 0, to = document->recalled_count;
 
-    if (to == 0 || item < RECALLED_START(recalled[0]) || item > RECALLED_START(recalled[to - 1])) {
+    if (to == 0 || item < document->recalled_from || item > document->recalled_to) {
         return item;
     }
+    order_recalled(document);
     while (from < to) {
         const apr_uint32_t middle = from + (to - from) / 2;
 

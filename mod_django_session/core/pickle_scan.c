@@ -6,7 +6,6 @@
 #include "encode.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 
 /** So many need no array that grows. */
 #define FEW_TOKENS   48
@@ -47,7 +46,7 @@ const instruction_t djs_pr_instructions[256] = {
 
 typedef struct scan_t {
     apr_pool_t *pool;    /* of the values */
-    apr_pool_t *scratch; /* of what grows; NULL: nothing has */
+    apr_pool_t *scratch; /* of what grows and is tried; NULL: nothing. Stays when all went well */
     const char *start, *at, *end;
     const char *from;    /* this instruction */
     token_t *tokens;
@@ -60,7 +59,8 @@ typedef struct scan_t {
     apr_uint32_t memo_size, memo_count;
     apr_uint64_t *recalled;
     apr_uint32_t recalled_count, recalled_size;
-    int is_unordered;    /* recalled */
+    apr_uint32_t recalled_from, recalled_to; /* the first and last place */
+    apr_uint32_t noted;  /* what is short and was remembered last; as in the memo */
     apr_uint32_t shared; /* how many are */
     djs_value_t **tried; /* what was made of them for a trial; NULL: nothing */
     apr_uint32_t tried_size;
@@ -80,13 +80,18 @@ static apr_pool_t *scratch_of(scan_t *scan)
     return scan->scratch;
 }
 
-/* A copy of an array with room for @a least. */
+/*
+ * A copy of an array with room for @a least. The first one has a quarter of the pickle's length, which
+ * most never fill, so that little is copied.
+ */
 static void *grown(scan_t *scan, const void *array, apr_uint32_t *size, apr_uint32_t least,
                    apr_size_t item)
 {
     const apr_uint32_t had = *size;
+    const apr_uint32_t likely = (apr_uint32_t)((apr_size_t)(scan->end - scan->start) / 4 / item);
     void *larger;
 
+    *size = likely > *size ? likely : *size;
     while (*size < least) {
         *size *= 2;
     }
@@ -456,13 +461,23 @@ static int grow_memo(scan_t *scan, apr_uint64_t index)
     return 1;
 }
 
+/* What is short has one number: a second one can only follow directly, and nobody writes that. */
 static inline int remember(scan_t *scan, apr_uint64_t index)
 {
+    apr_uint32_t item;
+
     if (scan->count == scan->floor || (index >= scan->memo_size && !grow_memo(scan, index))) {
         return 0;
     }
+    item = scan->stack[scan->count - 1];
+    if ((item & TOKEN) == 0) {
+        if (item + 1 == scan->noted) {
+            return 0;
+        }
+        scan->noted = item + 1;
+    }
     scan->memo_count += scan->memo[index] == 0;
-    scan->memo[index] = scan->stack[scan->count - 1] + 1;
+    scan->memo[index] = item + 1;
     return 1;
 }
 
@@ -475,7 +490,8 @@ static void recall_short(scan_t *scan, apr_uint64_t index, apr_uint32_t start)
         scan->recalled = grown(scan, scan->recalled, &scan->recalled_size, last + 1,
                                sizeof(*scan->recalled));
     }
-    scan->is_unordered |= last > 0 && RECALLED_START(scan->recalled[last - 1]) >= start;
+    scan->recalled_from = last == 0 || start < scan->recalled_from ? start : scan->recalled_from;
+    scan->recalled_to = start > scan->recalled_to ? start : scan->recalled_to;
     scan->recalled[scan->recalled_count++] = RECALLED(start, scan->token_count);
     scan->memo[index] = (TOKEN | scan->token_count) + 1;
     (void)add_token(scan, start, note_of(0));
@@ -577,58 +593,46 @@ static int run(scan_t *scan)
 
 /* ---- What the scan leaves -------------------------------------------------------------------- */
 
-static int by_start(const void *one, const void *other)
+/* The bytes of an array, if it has to be moved; what has grown stays where it is. */
+static apr_size_t bytes_to_move(const void *array, const void *few, apr_size_t bytes)
 {
-    const apr_uint64_t a = *(const apr_uint64_t *)one, b = *(const apr_uint64_t *)other;
-
-    return (a > b) - (a < b);
+    return array == few ? bytes : 0;
 }
 
-/* Those under several numbers of the memo are one. */
-static void order_recalled(scan_t *scan)
+/* To the beginning of @a room. */
+static void *moved(char **room, void *array, apr_size_t len)
 {
-    apr_uint32_t i;
+    void *copy = *room;
 
-    if (!scan->is_unordered) {
-        return;
+    if (len == 0) {
+        return array;
     }
-    qsort(scan->recalled, scan->recalled_count, sizeof(*scan->recalled), by_start);
-    for (i = 1; i < scan->recalled_count; i++) {
-        token_t *before = &scan->tokens[RECALLED_TOKEN(scan->recalled[i - 1])];
-        token_t *token = &scan->tokens[RECALLED_TOKEN(scan->recalled[i])];
-
-        if (token->start == before->start) {
-            token->last = before->last;
-        }
-    }
-}
-
-/* A copy of an array, at the beginning of @a room. */
-static void *moved(char **room, const void *array, apr_size_t len)
-{
-    void *copy = memcpy(*room, array, len);
-
     *room += len;
-    return copy;
+    return memcpy(copy, array, len);
 }
 
-/* All in one piece; what is aligned most comes first. */
+/* What is aligned most comes first. */
 static djs_value_t *keep(scan_t *scan)
 {
-    const apr_size_t tokens = scan->token_count * sizeof(*scan->tokens);
-    const apr_size_t rows = scan->row_count * sizeof(*scan->rows);
-    const apr_size_t recalled = scan->recalled_count * sizeof(*scan->recalled);
+    const apr_size_t tokens = bytes_to_move(scan->tokens, scan->few_tokens,
+                                            scan->token_count * sizeof(*scan->tokens));
+    const apr_size_t rows = bytes_to_move(scan->rows, scan->few_rows,
+                                          scan->row_count * sizeof(*scan->rows));
+    const apr_size_t recalled = bytes_to_move(scan->recalled, scan->few_recalled,
+                                              scan->recalled_count * sizeof(*scan->recalled));
     const apr_size_t shared = scan->shared * sizeof(djs_value_t *);
     document_t *document = apr_palloc(scan->pool,
                                       sizeof(*document) + shared + recalled + tokens + rows);
     char *room = (char *)(document + 1) + shared;
 
-    order_recalled(scan);
     document->lazy.fill = djs_pr_fill;
     document->pickle = scan->start;
     document->shared = memset(document + 1, 0, shared);
     document->recalled = moved(&room, scan->recalled, recalled);
     document->recalled_count = scan->recalled_count;
+    document->recalled_from = scan->recalled_from;
+    document->recalled_to = scan->recalled_to;
+    document->is_ordered = 0;
     document->tokens = moved(&room, scan->tokens, tokens);
     document->rows = moved(&room, scan->rows, rows);
     return djs_pr_value_of(document, scan->pool, scan->stack[0]);
@@ -660,7 +664,7 @@ djs_value_t *djs_pr_scan(djs_ctx_t *ctx, djs_bytes_t pickle)
     if (run(&scan)) {
         value = keep(&scan);
     }
-    if (scan.scratch != NULL) {
+    else if (scan.scratch != NULL) {
         apr_pool_destroy(scan.scratch);
     }
     return value;

@@ -34,7 +34,7 @@
 /** An item that is a token, not a place in the pickle. */
 #define TOKEN 0x80000000u
 
-/** Something short that the memo gave back: where it is, and its token. Ordered as such. */
+/** Something short that the memo gave back: where it is, and its token. */
 #define RECALLED(start, token) ((apr_uint64_t)(start) << 32 | (token))
 #define RECALLED_START(recalled) ((apr_uint32_t)((recalled) >> 32))
 #define RECALLED_TOKEN(recalled) ((apr_uint32_t)(recalled))
@@ -86,7 +86,8 @@ typedef struct document_t {
     token_t *tokens;
     apr_uint32_t *rows;
     apr_uint64_t *recalled;
-    apr_uint32_t recalled_count;
+    apr_uint32_t recalled_count, recalled_from, recalled_to; /* first and last place */
+    int is_ordered; /* recalled */
     djs_value_t **shared; /* NULL: nobody has asked for it yet */
 } document_t;
 
