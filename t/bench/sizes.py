@@ -11,13 +11,14 @@ import json
 import pickle
 import random
 import re
+import shutil
 import statistics
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import client
 from frame import say
-from httpd import Httpd, cpu
+from httpd import ANSWER, Httpd, cpu
 from measure import CALLGRIND, before_exit, instructions_in
 from targets import ALONE, ours
 
@@ -115,6 +116,7 @@ class Sizes:
         self.top = bench.top / "sizes"
         self.top.mkdir()
         self.top.chmod(0o755)
+        shutil.copy(bench.top / ANSWER, self.top)
         self.servers, self.cookies, self.forms, self.targets, self.refused = {}, {}, {}, {}, {}
         self.files = self.write_files()
 
