@@ -20,7 +20,7 @@
 /* How often the log tells how far it is. */
 #define REPORT_EVERY apr_time_from_sec(5)
 
-#define RESTS 3
+#define RESTS 9
 /* So soon a child that is told to end does not rest any more. */
 #define REST_SLICE apr_time_from_msec(100)
 

@@ -15,7 +15,7 @@
  * Rows that one statement removes: less than a millisecond of the database's time, which is how long a
  * reader may have to wait behind it.
  */
-#define DJS_DB_CLEAR_BATCH 50
+#define DJS_DB_CLEAR_BATCH 25
 
 typedef struct db_t {
     djs_engine_t engine;

@@ -358,7 +358,7 @@ def test_long_work_shows_on_a_terminal_how_far_it_is(tool):
     assert output.count("\n") == 1 and shown.startswith("\rsessions listed: 1\r\x1b[K")
     output, shown = on_a_terminal(tool, "clearsessions")
     assert output == "1200\n"
-    assert shown.startswith("\rsessions removed: 50\r"), "a step is 50"
+    assert shown.startswith("\rsessions removed: 25\r"), "a step is 25"
     assert shown.endswith("\r\x1b[K"), "the line is taken away"
 
 
