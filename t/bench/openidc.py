@@ -27,6 +27,7 @@ OIDCClientID %s
 OIDCClientSecret %s
 OIDCCryptoPassphrase bench-passphrase
 OIDCRedirectURI /protect/redirect
+OIDCSessionInactivityTimeout 86400
 """ % (ISSUER, ISSUER, CLIENT, CLIENT_SECRET)
 
 
