@@ -215,6 +215,17 @@ static int hex_digit(char c)
     return (int)(at - digits);
 }
 
+djs_bytes_t test_alone(djs_bytes_t bytes)
+{
+    char *copy = malloc(bytes.len > 0 ? bytes.len : 1);
+
+    assert_non_null(copy);
+    if (bytes.len > 0) {
+        memcpy(copy, bytes.data, bytes.len);
+    }
+    return djs_bytes_of(copy, bytes.len);
+}
+
 djs_bytes_t test_unhex(apr_pool_t *pool, const char *hex)
 {
     djs_bytes_t bytes;

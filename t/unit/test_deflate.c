@@ -225,18 +225,6 @@ static int is_built_with_it(test_t *test)
     return djs_deflate_short(&ctx, djs_bytes(sessions[0]), &packed);
 }
 
-/* In a block of just its size, so that memory checkers see a step behind the end. */
-static djs_bytes_t alone(djs_bytes_t bytes)
-{
-    char *copy = malloc(bytes.len > 0 ? bytes.len : 1);
-
-    assert_non_null(copy);
-    if (bytes.len > 0) {
-        memcpy(copy, bytes.data, bytes.len);
-    }
-    return djs_bytes_of(copy, bytes.len);
-}
-
 static void what_fits_is_read_at_once_and_all_else_left_to_zlib(void **state)
 {
     test_t *test = *state;
@@ -247,7 +235,7 @@ static void what_fits_is_read_at_once_and_all_else_left_to_zlib(void **state)
 
     for (round = 0; round < 300; round++) {
         const djs_bytes_t bytes = make_text(&seed, text);
-        const djs_bytes_t packed = alone(by_zlib(test->ctx, bytes));
+        const djs_bytes_t packed = test_alone(by_zlib(test->ctx, bytes));
         djs_bytes_t back = djs_bytes("untouched");
 
         if (bytes.len > 0) {
@@ -275,7 +263,7 @@ static void damaged_streams_are_read_as_zlib_reads_them(void **state)
 
     for (round = 0; round < 3000; round++) {
         const djs_bytes_t bytes = make_text(&seed, text);
-        const djs_bytes_t packed = alone(by_zlib(test->ctx, bytes));
+        const djs_bytes_t packed = test_alone(by_zlib(test->ctx, bytes));
         apr_size_t len = chance(&seed, 3) > 0 ? packed.len
                                               : chance(&seed, (unsigned int)packed.len + 1);
         Bytef expected[2 * TEXT_MAX];

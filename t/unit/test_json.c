@@ -25,18 +25,6 @@ static djs_value_t *read_json(test_t *test, const char *json)
     return value;
 }
 
-/* In a block of just its size, so that memory checkers see a step behind the end. */
-static djs_bytes_t exactly(djs_bytes_t text)
-{
-    char *copy = malloc(text.len > 0 ? text.len : 1);
-
-    assert_non_null(copy);
-    if (text.len > 0) {
-        memcpy(copy, text.data, text.len);
-    }
-    return djs_bytes_of(copy, text.len);
-}
-
 /* ---- golden vectors ---- */
 
 static void check_vector(test_t *test, const json_t *a_case, djs_bytes_t text, int look)
@@ -72,7 +60,7 @@ static void texts_are_read_and_written_as_django_does(void **state)
         djs_bytes_t text;
 
         assert_int_equal(vector_bytes(test->pool, a_case, "text", &text), 1);
-        text = exactly(text);
+        text = test_alone(text);
         check_vector(test, a_case, text, 0);
         check_vector(test, a_case, text, 1);
         vector_done(a_case);
@@ -113,7 +101,7 @@ static void what_is_no_json_is_refused_with_its_place(void **state)
     size_t i;
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        djs_bytes_t text = exactly(djs_bytes(cases[i].text));
+        djs_bytes_t text = test_alone(djs_bytes(cases[i].text));
         djs_value_t *value = NULL;
 
         djs_forget(test->ctx);
@@ -235,7 +223,7 @@ static void lists_of_every_length_are_read_and_written(void **state)
 
     for (i = 0; i < sizeof(items) / sizeof(items[0]); i++) {
         for (count = 1; count <= 5000; count += count < 140 ? 1 : count < 1000 ? 127 : 1333) {
-            const djs_bytes_t text = exactly(make_list(test, items[i].item, ",", count));
+            const djs_bytes_t text = test_alone(make_list(test, items[i].item, ",", count));
             const djs_bytes_t spaced = make_list(test, items[i].spaced, ", ", count);
             djs_value_t *value = NULL;
 
