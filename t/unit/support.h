@@ -107,7 +107,7 @@ int vector_bytes(apr_pool_t *pool, const json_t *a_case, const char *name, djs_b
 /** Bytes from hex digits; the test fails when they are malformed. */
 djs_bytes_t test_unhex(apr_pool_t *pool, const char *hex);
 
-/** A copy in a block of just its size, so that memory checkers see a step behind the end; to be freed. */
+/** A copy in a block of just its size: memory checkers see a step behind its end. To be freed. */
 djs_bytes_t test_alone(djs_bytes_t bytes);
 
 /*
