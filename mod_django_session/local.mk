@@ -8,12 +8,12 @@ djs_dir = $(srcdir)/mod_django_session
 core_includes = -I$(djs_dir) -I$(djs_dir)/core
 core_cppflags = $(core_includes) $(APR_CPPFLAGS) $(OPENSSL_CFLAGS) $(ZLIB_CFLAGS) \
 	$(JANSSON_CFLAGS) $(UTF8PROC_CFLAGS) $(ARGON2_CFLAGS) $(LIBDEFLATE_CFLAGS) \
-	$(DJS_CPPFLAGS)
+	$(ISAL_CFLAGS) $(DJS_CPPFLAGS)
 store_cppflags = -I$(djs_dir)/store $(core_cppflags) $(MEMCACHED_CFLAGS) $(HIREDIS_CFLAGS)
 httpd_cppflags = -I$(djs_dir)/httpd $(store_cppflags) $(HTTPD_CPPFLAGS)
 
 core_libs = $(OPENSSL_LIBS) $(ZLIB_LIBS) $(JANSSON_LIBS) $(UTF8PROC_LIBS) $(ARGON2_LIBS) \
-	$(LIBDEFLATE_LIBS) $(CRYPT_LIBS)
+	$(LIBDEFLATE_LIBS) $(ISAL_LIBS) $(CRYPT_LIBS)
 store_libs = $(MEMCACHED_LIBS) $(HIREDIS_LIBS)
 
 noinst_LTLIBRARIES += libdjscore.la libdjsstore.la

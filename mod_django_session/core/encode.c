@@ -525,13 +525,21 @@ apr_status_t djs_deflate(djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed)
     return APR_SUCCESS;
 }
 
-apr_status_t djs_deflate_if_shorter(djs_ctx_t *ctx, djs_bytes_t *data, int *packed)
+apr_status_t djs_deflate_if_shorter(djs_ctx_t *ctx, djs_compress_t compress, djs_bytes_t *data,
+                                    int *packed)
 {
     djs_bytes_t shorter;
-    apr_status_t rv = djs_deflate(ctx, *data, &shorter);
 
-    if (rv != APR_SUCCESS) {
-        return rv;
+    *packed = 0;
+    if (compress == DJS_COMPRESS_NOT) {
+        return APR_SUCCESS;
+    }
+    if (compress != DJS_COMPRESS_QUICK || !djs_deflate_quickly(ctx, *data, &shorter)) {
+        apr_status_t rv = djs_deflate(ctx, *data, &shorter);
+
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
     }
     *packed = shorter.len + 1 < data->len;
     if (*packed) {

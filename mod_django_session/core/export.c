@@ -422,7 +422,7 @@ static const char *session_for_header(djs_ctx_t *ctx, const djs_site_t *site,
     }
     if (djs_signing_dumps(&quiet, djs_signer_make(ctx->pool, site->keys, DJS_SALT_HEADER,
                                                   DJS_SIGNING_SHA256),
-                          0, djs_bytes(json), &text) != APR_SUCCESS) {
+                          DJS_COMPRESS_NOT, djs_bytes(json), &text) != APR_SUCCESS) {
         return NULL;
     }
     return text.data;

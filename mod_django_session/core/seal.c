@@ -329,8 +329,8 @@ apr_status_t djs_seal_dumps(djs_ctx_t *ctx, const djs_sealer_t *sealer, const ch
     unsigned char *message;
     apr_size_t plain_len;
     char *plain;
-    int packed = 0;
-    apr_status_t rv = djs_deflate_if_shorter(ctx, &data, &packed);
+    int packed;
+    apr_status_t rv = djs_deflate_if_shorter(ctx, DJS_COMPRESS_SMALL, &data, &packed);
 
     if (rv != APR_SUCCESS) {
         return rv;

@@ -349,16 +349,16 @@ apr_status_t djs_signing_loads(djs_ctx_t *ctx, const djs_signer_t *signer,
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
-apr_status_t djs_signing_dumps(djs_ctx_t *ctx, const djs_signer_t *signer, int compress,
-                               djs_bytes_t data, djs_bytes_t *text)
+apr_status_t djs_signing_dumps(djs_ctx_t *ctx, const djs_signer_t *signer,
+                               djs_compress_t compress, djs_bytes_t data, djs_bytes_t *text)
 {
     const char *stamp = djs_base62_encode(ctx->pool, apr_time_sec(ctx->now));
     const apr_size_t stamp_len = strlen(stamp);
     apr_size_t signature_len;
     const djs_bytes_t plain = data;
     char *start, *out;
-    int packed = 0;
-    apr_status_t rv = compress ? djs_deflate_if_shorter(ctx, &data, &packed) : APR_SUCCESS;
+    int packed;
+    apr_status_t rv = djs_deflate_if_shorter(ctx, compress, &data, &packed);
 
     if (rv != APR_SUCCESS) {
         return rv;

@@ -17,6 +17,7 @@
 #define DJS_SIGNING_H
 
 #include "djs.h"
+#include "encode.h"
 #include "secret.h"
 
 /** Longest signed text that is looked at. */
@@ -79,11 +80,13 @@ apr_status_t djs_signing_inspect(djs_ctx_t *ctx, const djs_signer_t *signer,
                                  int *key_index, apr_time_t *signed_at) DJS_MUST_CHECK;
 
 /**
- * Write as signing.dumps(): stamped with ctx->now, signed with the secret key. With @a compress the
- * payload is zlib when that is shorter by at least two bytes, as Django decides it.
+ * Write as signing.dumps(): stamped with ctx->now, signed with the secret key. Unless @a compress
+ * is DJS_COMPRESS_NOT the payload is zlib when that is shorter by at least two bytes, as Django
+ * decides it.
  */
-apr_status_t djs_signing_dumps(djs_ctx_t *ctx, const djs_signer_t *signer, int compress,
-                               djs_bytes_t data, djs_bytes_t *text) DJS_MUST_CHECK;
+apr_status_t djs_signing_dumps(djs_ctx_t *ctx, const djs_signer_t *signer,
+                               djs_compress_t compress, djs_bytes_t data,
+                               djs_bytes_t *text) DJS_MUST_CHECK;
 
 /** Which hash salted_hmac() uses. */
 typedef enum djs_hmac_t { DJS_HMAC_SHA1, DJS_HMAC_SHA256 } djs_hmac_t;

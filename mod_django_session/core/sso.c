@@ -201,7 +201,7 @@ apr_status_t djs_sso_issue(djs_ctx_t *ctx, const djs_site_t *site, djs_session_t
         rv = site->engine->ops->create(site->engine, ctx, key, &record);
     }
     if (rv == APR_SUCCESS) {
-        rv = djs_signing_dumps(ctx, signer_of(ctx, site), 0, djs_bytes(id), &text);
+        rv = djs_signing_dumps(ctx, signer_of(ctx, site), DJS_COMPRESS_NOT, djs_bytes(id), &text);
     }
     if (rv == APR_SUCCESS) {
         *ticket = apr_pstrmemdup(ctx->pool, text.data, text.len);

@@ -223,8 +223,9 @@ static apr_status_t wrap(djs_ctx_t *ctx, const djs_wire_t *wire, djs_bytes_t dat
 {
     switch (wire->layout) {
     case DJS_WIRE_SIGNED:
+        return djs_signing_dumps(ctx, wire->signer, DJS_COMPRESS_QUICK, data, stored);
     case DJS_WIRE_COOKIE:
-        return djs_signing_dumps(ctx, wire->signer, 1, data, stored);
+        return djs_signing_dumps(ctx, wire->signer, DJS_COMPRESS_SMALL, data, stored);
     case DJS_WIRE_LEGACY:
         return write_legacy(ctx, wire, data, stored);
     case DJS_WIRE_SEALED:

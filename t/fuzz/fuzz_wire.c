@@ -30,7 +30,7 @@ static int sign_for(djs_ctx_t *ctx, const djs_keyring_t *keys, const char *salt,
 {
     const djs_signer_t *signer = djs_signer_make(ctx->pool, keys, salt, DJS_SIGNING_SHA256);
 
-    FUZZ_CHECK(djs_signing_dumps(ctx, signer, 1, inside, stored) == APR_SUCCESS);
+    FUZZ_CHECK(djs_signing_dumps(ctx, signer, DJS_COMPRESS_SMALL, inside, stored) == APR_SUCCESS);
     return 1;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Short texts, compressed with what is kept for it: zlib itself reads them back, would hardly have
- * made them shorter, and what was compressed before makes no difference. What is read at once is what
- * zlib reads.
+ * made them shorter, or not by much where that is quick, and what was compressed before makes no
+ * difference. What is read at once is what zlib reads.
  */
 #include "deflate.h"
 #include "encode.h"
@@ -67,6 +67,36 @@ static djs_bytes_t pack(djs_ctx_t *ctx, djs_bytes_t text)
 
     assert_status(ctx, djs_deflate(ctx, text, &packed), APR_SUCCESS, "compress");
     return packed;
+}
+
+/* As a row has it. */
+static djs_bytes_t pack_quickly(djs_ctx_t *ctx, djs_bytes_t text)
+{
+    int packed;
+
+    assert_status(ctx, djs_deflate_if_shorter(ctx, DJS_COMPRESS_QUICK, &text, &packed), APR_SUCCESS,
+                  "compress");
+    return text;
+}
+
+/* Is there libdeflate in this program? */
+static int has_libdeflate(test_t *test)
+{
+    djs_ctx_t ctx = *test->ctx;
+    djs_bytes_t packed;
+
+    ctx.compressors = djs_compressors_make(test->pool);
+    return djs_deflate_short(&ctx, djs_bytes(sessions[0]), &packed);
+}
+
+/* And ISA-L? */
+static int has_isal(test_t *test)
+{
+    djs_ctx_t ctx = *test->ctx;
+    djs_bytes_t packed;
+
+    ctx.compressors = djs_compressors_make(test->pool);
+    return djs_deflate_quickly(&ctx, djs_bytes(sessions[0]), &packed);
 }
 
 /* Does zlib read it, all of it, in its own framing? */
@@ -141,6 +171,85 @@ static void sessions_become_as_short_as_zlib_makes_them(void **state)
     assert_in_range(ours * 100, 1, zlibs * 102);
 }
 
+/* Nothing else is asked twice: what is not for one library is for the next. */
+static void each_library_takes_all_that_is_short_for_it(void **state)
+{
+    test_t *test = *state;
+    const int small = has_libdeflate(test), quick = has_isal(test);
+    const djs_bytes_t spaces = djs_bytes(apr_psprintf(test->pool, "%*s", TEXT_MAX, ""));
+    char *noise = apr_palloc(test->pool, TEXT_MAX);
+    apr_uint32_t seed = 5;
+    djs_bytes_t packed;
+    apr_size_t len;
+
+    for (len = 0; len < TEXT_MAX; len++) {
+        noise[len] = (char)chance(&seed, 256);
+    }
+    test->ctx->compressors = djs_compressors_make(test->pool);
+    for (len = 0; len <= TEXT_MAX; len++) {
+        const int is_short = len >= DJS_DEFLATE_SHORT_MIN && len <= DJS_DEFLATE_SHORT_MAX;
+
+        assert_number(djs_deflate_short(test->ctx, djs_bytes_of(noise, len), &packed),
+                      small && is_short, "noise");
+        assert_number(djs_deflate_short(test->ctx, djs_bytes_of(spaces.data, len), &packed),
+                      small && is_short, "spaces");
+        assert_number(djs_deflate_quickly(test->ctx, djs_bytes_of(noise, len), &packed), 0, "noise");
+        assert_number(djs_deflate_quickly(test->ctx, djs_bytes_of(spaces.data, len), &packed),
+                      quick && is_short && len <= DJS_DEFLATE_QUICK_MAX, "spaces");
+    }
+    test->ctx->compressors = NULL;
+    assert_number(djs_deflate_quickly(test->ctx, djs_bytes_of(spaces.data, 100), &packed), 0,
+                  "without compressors");
+}
+
+static void what_is_compressed_quickly_is_read_back_and_shorter_by_an_eighth(void **state)
+{
+    test_t *test = *state;
+    const int quick = has_isal(test);
+    apr_uint32_t seed = 6;
+    char text[TEXT_MAX];
+    int round, taken = 0;
+
+    test->ctx->compressors = djs_compressors_make(test->pool);
+    for (round = 0; round < 1000; round++) {
+        const djs_bytes_t bytes = test_alone(make_text(&seed, text));
+        djs_bytes_t packed;
+
+        if (djs_deflate_quickly(test->ctx, bytes, &packed)) {
+            taken++;
+            assert_true(is_read_back(packed, bytes));
+            assert_in_range(packed.len, 1, bytes.len - bytes.len / 8);
+            assert_number(packed.data[packed.len], 0, "a NUL behind it");
+        }
+        free((char *)bytes.data);
+    }
+    assert_in_range(taken, quick ? 500 : 0, quick ? 900 : 0);
+}
+
+/* The bytes that a site's rows have more for it. */
+static void sessions_in_rows_are_at_most_a_quarter_longer_than_zlib_makes_them(void **state)
+{
+    test_t *test = *state;
+    const json_t *cases = test_vectors(test->pool, "session_data.json", 20), *a_case;
+    apr_size_t ours = 0, zlibs = 0, i;
+    djs_bytes_t packed;
+
+    test->ctx->compressors = djs_compressors_make(test->pool);
+    for (i = 0; i < COUNT(sessions); i++) {
+        ours += pack_quickly(test->ctx, djs_bytes(sessions[i])).len;
+        zlibs += by_zlib(test->ctx, djs_bytes(sessions[i])).len;
+    }
+    json_array_foreach(cases, i, a_case) {
+        const djs_bytes_t json = djs_bytes(vector_text(a_case, "json"));
+
+        if (djs_deflate_quickly(test->ctx, json, &packed)) {
+            ours += packed.len;
+            zlibs += by_zlib(test->ctx, json).len;
+        }
+    }
+    assert_in_range(ours * 100, 1, zlibs * 125);
+}
+
 /* Another's session must not show. */
 static void what_was_compressed_before_makes_no_difference(void **state)
 {
@@ -152,14 +261,16 @@ static void what_was_compressed_before_makes_no_difference(void **state)
 
     for (round = 0; round < 200; round++) {
         const djs_bytes_t bytes = make_text(&seed, text);
-        djs_bytes_t packed;
+        djs_bytes_t packed, quick;
         apr_pool_t *pool;
 
         test->ctx->compressors = kept;
         packed = pack(test->ctx, bytes);
+        quick = pack_quickly(test->ctx, bytes);
         apr_pool_create(&pool, test->pool);
         test->ctx->compressors = djs_compressors_make(pool);
         assert_bytes(packed, pack(test->ctx, bytes), "as by a new one");
+        assert_bytes(quick, pack_quickly(test->ctx, bytes), "as by a new one");
         test->ctx->compressors = NULL;
         apr_pool_destroy(pool);
     }
@@ -187,6 +298,7 @@ static void *save(void *data)
         ctx->compressors = saver->compressors;
         saver->wrong += djs_deflate(ctx, bytes, &packed) != APR_SUCCESS ||
                         !is_read_back(packed, bytes);
+        saver->wrong += djs_deflate_quickly(ctx, bytes, &packed) && !is_read_back(packed, bytes);
         apr_pool_clear(pool);
     }
     apr_pool_destroy(pool);
@@ -215,20 +327,10 @@ static void many_threads_compress_at_once(void **state)
 
 /* ---- reading ---- */
 
-/* Is there libdeflate in this program? */
-static int is_built_with_it(test_t *test)
-{
-    djs_ctx_t ctx = *test->ctx;
-    djs_bytes_t packed;
-
-    ctx.compressors = djs_compressors_make(test->pool);
-    return djs_deflate_short(&ctx, djs_bytes(sessions[0]), &packed);
-}
-
 static void what_fits_is_read_at_once_and_all_else_left_to_zlib(void **state)
 {
     test_t *test = *state;
-    const int with_it = is_built_with_it(test);
+    const int with_it = has_libdeflate(test);
     apr_uint32_t seed = 3;
     char text[TEXT_MAX];
     int round;
@@ -299,7 +401,7 @@ static void what_follows_a_stream_is_ignored(void **state)
 
     memcpy(longer, packed.data, packed.len);
     assert_number(djs_inflate_at_once(test->ctx, djs_bytes_of(longer, packed.len + 100), TEXT_MAX,
-                                      &back), is_built_with_it(test), "and a hundred bytes");
+                                      &back), has_libdeflate(test), "and a hundred bytes");
     assert_status(test->ctx, djs_inflate(test->ctx, djs_bytes_of(longer, packed.len + 100), TEXT_MAX,
                                          &back), APR_SUCCESS, "and a hundred bytes");
     assert_bytes(back, text, "the text");
@@ -310,6 +412,9 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         TEST(texts_of_every_make_are_read_back_with_compressors_and_without),
         TEST(sessions_become_as_short_as_zlib_makes_them),
+        TEST(each_library_takes_all_that_is_short_for_it),
+        TEST(what_is_compressed_quickly_is_read_back_and_shorter_by_an_eighth),
+        TEST(sessions_in_rows_are_at_most_a_quarter_longer_than_zlib_makes_them),
         TEST(what_was_compressed_before_makes_no_difference),
         TEST(many_threads_compress_at_once),
         TEST(what_fits_is_read_at_once_and_all_else_left_to_zlib),

@@ -332,7 +332,8 @@ static void what_is_genuine_and_unreadable_is_not_replaced_by_a_look(void **stat
     djs_bytes_t text;
     const char *cookie;
 
-    assert_status(test->ctx, djs_signing_dumps(test->ctx, signer, 0, djs_bytes("[1,2]"), &text),
+    assert_status(test->ctx, djs_signing_dumps(test->ctx, signer, DJS_COMPRESS_NOT,
+                                               djs_bytes("[1,2]"), &text),
                   APR_SUCCESS, "signed");
     cookie = apr_pstrmemdup(test->pool, text.data, text.len);
     check_session(test, site, cookie, "{}", DJS_SESSION_INVALID, DJS_REASON_UNREADABLE, "a list");

@@ -265,7 +265,8 @@ static djs_bytes_t bomb(test_t *test, size_t i)
     }
     else {
         rv = djs_signing_dumps(test->ctx, djs_signer_make(test->pool, keys, salt,
-                                                          DJS_SIGNING_SHA256), 1, zeros, &made);
+                                                          DJS_SIGNING_SHA256),
+                               DJS_COMPRESS_SMALL, zeros, &made);
     }
     assert_status(test->ctx, rv, APR_SUCCESS, layouts[i].name);
     assert_true(made.len < INSIDE / 500);

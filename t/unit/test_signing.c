@@ -225,8 +225,8 @@ static void inspecting_tells_the_key_and_the_time(void **state)
 
         test->ctx->now = TEST_NOW + 999999;
         assert_status(test->ctx,
-                      djs_signing_dumps(test->ctx, signer_of(test->pool, cases[i].secret, SALT), 0,
-                                        djs_bytes("{}"), &text),
+                      djs_signing_dumps(test->ctx, signer_of(test->pool, cases[i].secret, SALT),
+                                        DJS_COMPRESS_NOT, djs_bytes("{}"), &text),
                       APR_SUCCESS, cases[i].secret);
         assert_status(NULL, djs_signing_inspect(test->ctx, signer, DJS_NO_MAX_AGE, text, &data,
                                                 &key, &signed_at),
@@ -244,7 +244,8 @@ static void an_expired_text_still_tells_its_key_and_time(void **state)
     apr_time_t signed_at = -7;
     int key = -7;
 
-    assert_status(test->ctx, djs_signing_dumps(test->ctx, signer, 0, djs_bytes("{}"), &text),
+    assert_status(test->ctx, djs_signing_dumps(test->ctx, signer, DJS_COMPRESS_NOT,
+                                               djs_bytes("{}"), &text),
                   APR_SUCCESS, "now");
     test->ctx->now = TEST_NOW + apr_time_from_sec(10) + 1;
     assert_status(NULL, djs_signing_inspect(test->ctx, signer, apr_time_from_sec(10), text, &data,
@@ -323,8 +324,8 @@ static void an_empty_salt_is_the_name_of_the_class(void **state)
     test_t *test = *state;
     djs_bytes_t text, data;
 
-    assert_status(test->ctx, djs_signing_dumps(test->ctx, signer_of(test->pool, "secret", ""), 0,
-                                               djs_bytes("{}"), &text),
+    assert_status(test->ctx, djs_signing_dumps(test->ctx, signer_of(test->pool, "secret", ""),
+                                               DJS_COMPRESS_NOT, djs_bytes("{}"), &text),
                   APR_SUCCESS, "empty salt");
     assert_status(test->ctx, djs_signing_loads(
                                  test->ctx, signer_of(test->pool, "secret",
@@ -341,8 +342,8 @@ static void no_part_of_a_signed_text_may_change(void **state)
     apr_size_t i;
     int bit;
 
-    assert_status(test->ctx, djs_signing_dumps(test->ctx, signer, 1, djs_bytes("{\"a\":\"b\"}"),
-                                               &text),
+    assert_status(test->ctx, djs_signing_dumps(test->ctx, signer, DJS_COMPRESS_SMALL,
+                                               djs_bytes("{\"a\":\"b\"}"), &text),
                   APR_SUCCESS, "a text");
     for (i = 0; i < text.len; i++) {
         for (bit = 0; bit < 8; bit++) {
@@ -374,8 +375,8 @@ static void compression_is_used_only_when_it_saves_two_bytes(void **state)
         memset(data, 'a', len);
         assert_status(test->ctx, djs_deflate(test->ctx, djs_bytes_of(data, len), &packed),
                       APR_SUCCESS, "packed");
-        assert_status(test->ctx, djs_signing_dumps(test->ctx, signer, 1, djs_bytes_of(data, len),
-                                                   &text),
+        assert_status(test->ctx, djs_signing_dumps(test->ctx, signer, DJS_COMPRESS_SMALL,
+                                                   djs_bytes_of(data, len), &text),
                       APR_SUCCESS, "signed");
         assert_number(text.data[0] == '.', packed.len + 1 < len, "saves more than one byte");
         seen_equal += packed.len + 1 == len;
@@ -400,15 +401,17 @@ static void texts_and_data_over_the_limit_are_refused(void **state)
                                           djs_bytes_of(large, len - 1), &data),
                   DJS_EBADSIG, "as long as allowed");
     djs_forget(test->ctx);
-    assert_status(NULL, djs_signing_dumps(test->ctx, signer, 0, djs_bytes_of(large, len), &text),
+    assert_status(NULL, djs_signing_dumps(test->ctx, signer, DJS_COMPRESS_NOT,
+                                          djs_bytes_of(large, len), &text),
                   DJS_ELIMIT, "too much to sign");
     djs_forget(test->ctx);
-    assert_status(NULL, djs_signing_dumps(test->ctx, signer, 1, djs_bytes_of(large, len), &text),
+    assert_status(NULL, djs_signing_dumps(test->ctx, signer, DJS_COMPRESS_SMALL,
+                                          djs_bytes_of(large, len), &text),
                   DJS_ELIMIT, "too much to compress");
     djs_forget(test->ctx);
     len = DJS_SIGNED_TEXT_MAX / 4 * 3 - 128;
-    assert_status(test->ctx, djs_signing_dumps(test->ctx, signer, 0, djs_bytes_of(large, len),
-                                               &text),
+    assert_status(test->ctx, djs_signing_dumps(test->ctx, signer, DJS_COMPRESS_NOT,
+                                               djs_bytes_of(large, len), &text),
                   APR_SUCCESS, "what just fits");
     assert_status(test->ctx, djs_signing_loads(test->ctx, signer, 0, text, &data), APR_SUCCESS,
                   "what just fits");
@@ -426,7 +429,8 @@ static void a_signer_outlives_the_keyring_it_was_made_of(void **state)
     signer = djs_signer_make(test->pool, djs_keyring_make(pool, djs_bytes("secret"), NULL, 0), SALT,
                              DJS_SIGNING_SHA256);
     apr_pool_destroy(pool);
-    assert_status(test->ctx, djs_signing_dumps(test->ctx, signer, 0, djs_bytes("{}"), &text),
+    assert_status(test->ctx, djs_signing_dumps(test->ctx, signer, DJS_COMPRESS_NOT,
+                                               djs_bytes("{}"), &text),
                   APR_SUCCESS, "signed");
     assert_status(test->ctx, djs_signing_loads(test->ctx, signer_of(test->pool, "secret", SALT), 0,
                                                text, &data),
@@ -451,7 +455,8 @@ static void sign_and_read(worker_t *worker, apr_pool_t *parent)
         const char *content = apr_psprintf(pool, "{\"n\":%d}", i);
 
         ctx = test_ctx(pool);
-        worker->wrong += djs_signing_dumps(ctx, worker->signer, 0, djs_bytes(content), &text) != 0;
+        worker->wrong += djs_signing_dumps(ctx, worker->signer, DJS_COMPRESS_NOT,
+                                           djs_bytes(content), &text) != APR_SUCCESS;
         worker->wrong += djs_signing_loads(ctx, worker->signer, 0, text, &data) != APR_SUCCESS ||
                          !djs_bytes_is(data, content);
     }

@@ -4,6 +4,7 @@
  * that one of them reads is read.
  */
 #include "support.h"
+#include "deflate.h"
 #include "encode.h"
 #include "json.h"
 #include "tagged.h"
@@ -488,8 +489,8 @@ static djs_bytes_t signed_bytes(test_t *test, const char *key, djs_bytes_t bytes
                                            DJS_SALT_SESSION_STORE, DJS_SIGNING_SHA256);
     djs_bytes_t text;
 
-    assert_status(test->ctx, djs_signing_dumps(test->ctx, signer, 1, bytes, &text), APR_SUCCESS,
-                  "signed");
+    assert_status(test->ctx, djs_signing_dumps(test->ctx, signer, DJS_COMPRESS_SMALL, bytes, &text),
+                  APR_SUCCESS, "signed");
     return text;
 }
 
@@ -523,6 +524,41 @@ static void json_at_rest_is_utf8_and_signed_json_latin1(void **state)
     assert_bytes(json_of(test, value), djs_bytes("{\"k\":\"\\u00e9\"}"), "plain");
     check_read(test, wire, signed_bytes(test, "secret", utf8), APR_SUCCESS,
                "{\"k\":\"\\u00c3\\u00a9\"}", DJS_WIRE_SIGNED, "signed");
+}
+
+/* The zlib stream in a signed text. */
+static djs_bytes_t stream_in(test_t *test, djs_bytes_t stored)
+{
+    const char *colon = memchr(stored.data, ':', stored.len);
+    djs_bytes_t packed;
+
+    assert_int_equal(stored.data[0], '.');
+    assert_non_null(colon);
+    assert_status(test->ctx, djs_base64_decode(test->ctx, DJS_BASE64_URL,
+                                               djs_bytes_of(stored.data + 1,
+                                                            (apr_size_t)(colon - stored.data) - 1),
+                                               &packed),
+                  APR_SUCCESS, "base64");
+    return packed;
+}
+
+static void rows_are_compressed_quickly_and_cookies_to_be_short(void **state)
+{
+    static const char json[] =
+        "{\"cart\":[{\"sku\":\"A-0001\",\"n\":1},{\"sku\":\"A-0002\",\"n\":2},{\"sku\":\"A-0003\","
+        "\"n\":3},{\"sku\":\"A-0004\",\"n\":4}],\"language\":\"en-gb\",\"theme\":\"dark\"}";
+    test_t *test = *state;
+    djs_bytes_t quick, small;
+
+    test->ctx->compressors = djs_compressors_make(test->pool);
+    assert_status(test->ctx, djs_deflate(test->ctx, djs_bytes(json), &small), APR_SUCCESS, "small");
+    if (!djs_deflate_quickly(test->ctx, djs_bytes(json), &quick)) {
+        quick = small; /* built without ISA-L */
+    }
+    assert_bytes(stream_in(test, written_by(test, "secret", DJS_WIRE_SIGNED, NULL, json)), quick,
+                 "a row");
+    assert_bytes(stream_in(test, written_by(test, "secret", DJS_WIRE_COOKIE, NULL, json)), small,
+                 "a cookie");
 }
 
 static void an_earlier_failure_is_not_overwritten_by_trying_layouts(void **state)
@@ -643,6 +679,7 @@ int main(void)
         TEST(a_legacy_row_is_bound_to_its_class),
         TEST(genuine_but_broken_is_not_called_forged),
         TEST(json_at_rest_is_utf8_and_signed_json_latin1),
+        TEST(rows_are_compressed_quickly_and_cookies_to_be_short),
         TEST(an_earlier_failure_is_not_overwritten_by_trying_layouts),
         TEST(a_row_over_the_limit_is_refused_unread),
         TEST(no_random_row_is_taken_for_a_session),
