@@ -18,8 +18,9 @@ from stores import SRC
 HERE = SRC / "t" / "bench"
 
 #: Debian's packages of what takes part, for the heading
-PACKAGES = ["apache2", "libssl3", "zlib1g", "postgresql-15", "libsqlite3-0", "memcached", "redis-server",
-            "python3-django", "libapache2-mod-auth-openidc", "libapache2-mod-wsgi-py3"]
+PACKAGES = ["apache2", "libssl3", "zlib1g", "libdeflate0", "libisal2", "postgresql-15", "libsqlite3-0",
+            "memcached", "redis-server", "python3-django", "libapache2-mod-auth-openidc",
+            "libapache2-mod-wsgi-py3"]
 
 
 def say(text):
