@@ -85,6 +85,9 @@ libdjscore_la_SOURCES = \
 	mod_django_session/core/secret.c \
 	mod_django_session/core/secret.h \
 	mod_django_session/core/session.c \
+	mod_django_session/core/session_impl.h \
+	mod_django_session/core/session_read.c \
+	mod_django_session/core/session_save.c \
 	mod_django_session/core/session.h \
 	mod_django_session/core/settings.c \
 	mod_django_session/core/settings.def \
