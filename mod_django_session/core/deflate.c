@@ -21,6 +21,12 @@ struct djs_compressors_t {
     slot_t slots[SLOTS];
 };
 
+/* How one library does it. Gives how many bytes it made, 0 when there is no memory or not the room. */
+typedef apr_size_t pack_t(slot_t *slot, djs_bytes_t data, char *out, apr_size_t room);
+
+/* What does not become shorter is stored, in frames of 11 bytes; libraries want some to spare. */
+#define ROOM_TO_SPARE 64
+
 /* ---- libdeflate ------------------------------------------------------------------------------ */
 
 #ifdef DJS_WITHOUT_LIBDEFLATE
@@ -163,15 +169,8 @@ static void give_back(slot_t *slot)
     apr_atomic_set32(&slot->in_use, 0);
 }
 
-/* Gives how many bytes it made, 0 when there is no memory or not the room. */
-typedef apr_size_t pack_t(slot_t *slot, djs_bytes_t data, char *out, apr_size_t room);
-
-/* What does not become shorter is stored, in frames of 11 bytes; libraries want some to spare. */
-#define ROOM_TO_SPARE 64
-
-/* Compress what becomes at most `max` bytes. 0: it does not, or no slot is free. */
-static int compress_by(pack_t *pack, djs_ctx_t *ctx, djs_bytes_t data, apr_size_t max,
-                       djs_bytes_t *packed)
+/* 0: no slot is free, or it does not work. */
+static int compress_by(pack_t *pack, djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed)
 {
     const apr_size_t room = data.len + ROOM_TO_SPARE;
     slot_t *slot = take(ctx->compressors);
@@ -184,7 +183,7 @@ static int compress_by(pack_t *pack, djs_ctx_t *ctx, djs_bytes_t data, apr_size_
     out = apr_palloc(ctx->pool, room + 1);
     len = pack(slot, data, out, room);
     give_back(slot);
-    if (len == 0 || len > max) {
+    if (len == 0) {
         return 0;
     }
     out[len] = '\0';
@@ -195,11 +194,17 @@ static int compress_by(pack_t *pack, djs_ctx_t *ctx, djs_bytes_t data, apr_size_
 int djs_deflate_short(djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed)
 {
     return data.len >= DJS_DEFLATE_SHORT_MIN && data.len <= DJS_DEFLATE_SHORT_MAX &&
-           compress_by(pack_small, ctx, data, data.len + ROOM_TO_SPARE, packed);
+           compress_by(pack_small, ctx, data, packed);
 }
 
 int djs_deflate_quickly(djs_ctx_t *ctx, djs_bytes_t data, djs_bytes_t *packed)
 {
-    return data.len >= DJS_DEFLATE_SHORT_MIN && data.len <= DJS_DEFLATE_QUICK_MAX &&
-           compress_by(pack_quick, ctx, data, data.len - data.len / 8, packed);
+    djs_bytes_t made;
+
+    if (data.len < DJS_DEFLATE_SHORT_MIN || data.len > DJS_DEFLATE_QUICK_MAX ||
+        !compress_by(pack_quick, ctx, data, &made) || made.len > data.len - data.len / 8) {
+        return 0;
+    }
+    *packed = made;
+    return 1;
 }

@@ -3,11 +3,11 @@
  * Compression of short texts, as most sessions are, and reading of what is compressed, by libraries
  * that take less time than zlib and make the same format, RFC 1950.
  *
- * On 500 bytes zlib spends most of its time on making and clearing its tables. libdeflate keeps
- * them: half of zlib's time, and as short. ISA-L takes a sixth of libdeflate's, since it finds what
+ * libdeflate takes three quarters of zlib's time for 500 bytes, and less memory anew each time, since
+ * its tables are kept; the result is as short. ISA-L takes a sixth of libdeflate's: it finds what
  * repeats itself and then uses the codes that RFC 1951 has ready instead of making some for this
- * text: a quarter longer. That is for rows and files. Cookies travel with each request and have a
- * limit, so they are to be short.
+ * text, so that it becomes a quarter longer. That is for rows and files. Cookies travel with each
+ * request and have a limit, so they are to be short.
  *
  * A process has a few compressors, however many threads it has: compressing takes microseconds, and
  * who finds none free takes zlib instead of waiting. Long texts are left to zlib, which makes them
@@ -16,8 +16,9 @@
  * A kept compressor has places, counts and codes of the last text in its tables, none of its bytes,
  * and clears them before the next text.
  *
- * Reading takes half of zlib's time, too, but needs all the room for the result at once. What becomes
- * longer than one would think, and what is damaged, is for zlib to read again and to judge.
+ * Reading takes less than zlib's time, the longer the text the less, but needs all the room for the
+ * result at once. What becomes longer than one would think, and what is damaged, is for zlib to read
+ * again and to judge.
  */
 #ifndef DJS_DEFLATE_H
 #define DJS_DEFLATE_H
