@@ -3,11 +3,11 @@
  * Compression of short texts, as most sessions are, and reading of what is compressed, by libraries
  * that take less time than zlib and make the same format, RFC 1950.
  *
- * libdeflate takes three quarters of zlib's time for 500 bytes, and less memory anew each time, since
- * its tables are kept; the result is as short. ISA-L takes a sixth of libdeflate's: it finds what
- * repeats itself and then uses the codes that RFC 1951 has ready instead of making some for this
- * text, so that it becomes a quarter longer. That is for rows and files. Cookies travel with each
- * request and have a limit, so they are to be short.
+ * For 500 bytes libdeflate takes three quarters of zlib's time, and its tables can be kept, where
+ * zlib's are made anew each time; the result is as short. ISA-L takes a sixth of libdeflate's time: it
+ * finds what repeats itself and then uses the codes that RFC 1951 has ready instead of making some
+ * for this text, so that it becomes a quarter longer. That is for rows and files. Cookies travel with
+ * each request and have a limit, so they are to be short.
  *
  * A process has a few compressors, however many threads it has: compressing takes microseconds, and
  * who finds none free takes zlib instead of waiting. Long texts are left to zlib, which makes them
