@@ -65,12 +65,13 @@ def instruction_table(instructions, plan, workloads):
         cells = [name]
         for workload in workloads:
             figure = instructions.get((name, workload))
-            if figure is None:
+            base = base_of(instructions, workload)
+            if figure is None or base is None:
                 cells.append("")
             elif name == ALONE:
                 cells.append("(%.0f)" % (figure / 1000))
             else:
-                cells.append("%.1f" % ((figure - base_of(instructions, workload)) / 1000))
+                cells.append("%.1f" % ((figure - base) / 1000))
         rows.append(cells)
     return table(["thousand instructions added"] + list(workloads), rows)
 
